@@ -12,7 +12,7 @@
 /* Directories searched for toolchains, on the host and in the box alike (both see the same /usr). */
 #define RT_LANG_PATH "/usr/local/bin:/usr/bin:/bin"
 
-struct rt_runtime;  /* one runtime.yaml, read-only after loading */
+struct rt_runtime; /* one runtime.yaml, read-only after loading */
 struct rt_lang_set; /* all of them */
 
 /* Reads every <dir>/<name>/runtime.yaml. A mistake in any of them is RETORT_E_INPUT with
@@ -53,10 +53,9 @@ struct rt_lang_places {
 
 /* One step, ready to start. */
 struct rt_lang_step {
-        const char *name; /* "compile" or "run" */
-        const char *const
-                *argv; /* NULL-terminated; argv[0] is an absolute path, or relative to the work directory */
-        const char *const *env;      /* NULL-terminated "NAME=VALUE"; the whole environment */
+        const char *name;        /* "compile" or "run" */
+        const char *const *argv; /* NULL-terminated; argv[0] is an absolute path, or relative to the work directory */
+        const char *const *env;  /* NULL-terminated "NAME=VALUE"; the whole environment */
         struct retort_limits limits; /* resolved: every member is set and at most its ceiling */
 };
 
@@ -70,9 +69,9 @@ struct rt_lang_plan {
         size_t n_steps;
 };
 
-/* Checks the whole request against the runtime and the ceilings (a member 0 means RETORT_LIMITS'), and makes
- * its plan. What is wrong with the request is RETORT_E_INPUT naming the field. Everything in *ret_plan lives
- * in arena or in request. */
+/* Checks the whole request against the runtime and the ceilings (a member 0 means RETORT_LIMITS'), and makes its
+ * plan. What is wrong with the request is RETORT_E_INPUT naming the field. Everything in *ret_plan lives in
+ * arena or in request. */
 int rt_lang_plan(const struct rt_runtime *runtime, const struct retort_request *request,
                  const struct rt_lang_places *places, const struct retort_limits *ceilings,
                  struct rt_arena *arena, struct rt_lang_plan *ret_plan, struct retort_error *err);
@@ -85,8 +84,8 @@ int rt_lang_read_diagnostics(const struct rt_runtime *runtime, struct retort_byt
                              size_t *ret_n, struct retort_error *err);
 
 /* The runtime's hooks write one JSON object {"name","value","traceback"} to RT_LANG_REPORT_FD when a program
- * dies of an uncaught error. Reads it; *ret_error.name is NULL when there is none or it is rubbish (the guest
- * can write there too: it can only lie about itself). 0, or RETORT_E_NOMEM. */
+ * dies of an uncaught error. Reads it; *ret_error.name is NULL when there is none or it is rubbish (the guest can
+ * write there too: it can only lie about itself). 0, or RETORT_E_NOMEM. */
 enum { RT_LANG_REPORT_FD = 3, RT_LANG_REPORT_MAX = 256 * 1024 };
 int rt_lang_read_error(struct retort_bytes report, struct rt_arena *arena,
                        struct retort_guest_error *ret_error, struct retort_error *err);
