@@ -8,8 +8,9 @@
 #include "base/err.h"
 #include "lang/text.h"
 
-/* Longest outline that patterns see. It holds only the declarations of types and their members. */
-enum { MAX_OUTLINE = 256 * 1024 };
+/* Longest outline that patterns see: room for the declarations of hundreds of members. A regular expression
+ * may take the square of its text's length (16 KiB: 0.1 s at worst), and the text is a stranger's. */
+enum { MAX_OUTLINE = 16 * 1024 };
 
 /* The end of a comment that begins at p, or p. */
 static const char *skip_comment(const char *p, const char *end) {
@@ -40,29 +41,37 @@ static const char *skip_literal(const char *p, const char *end) {
         return p;
 }
 
+static bool is_blank(char c) {
+        return c == ' ' || (c >= '\t' && c <= '\r') || !c;
+}
+
+/* Adds a character; of a run of blanks only one. */
+static size_t add(char *out, size_t n, char c) {
+        if (!is_blank(c))
+                out[n++] = c;
+        else if (!n || out[n - 1] != ' ')
+                out[n++] = ' ';
+        return n;
+}
+
 size_t rt_source_outline(const char *text, size_t size, char *out) {
         const char *end = text + size;
         unsigned blocks = 0;
         unsigned parens = 0;
         size_t n = 0;
         for (const char *p = text; p < end;) {
-                bool seen = blocks < 2 && !parens;
                 const char *next = skip_comment(p, end);
                 if (next == p)
                         next = skip_literal(p, end);
-                if (next != p) {
-                        if (seen)
-                                out[n++] = ' ';
+                char c = next != p ? ' ' : *p++;
+                if (next > p)
                         p = next;
-                        continue;
-                }
-                char c = *p++;
                 if (c == ')' && parens)
                         parens--;
                 if (c == '}' && !parens && blocks && --blocks == 1)
-                        out[n++] = ';';
+                        n = add(out, n, ';');
                 else if (blocks < 2 && !parens && !(c == '{' && blocks == 1))
-                        out[n++] = c ? c : ' ';
+                        n = add(out, n, c);
                 if (c == '(')
                         parens++;
                 if (c == '{' && !parens)

@@ -17,6 +17,6 @@ int rt_source_names(const struct rt_runtime *runtime, struct retort_bytes text, 
                     struct rt_source_names *ret, struct retort_error *err);
 
 /* Writes the outline of a program with C-like comments, literals and blocks to out (at least size bytes) and
- * returns its length: comments and literals become a space, what stands in parentheses goes, and a block
- * inside a block becomes ';'. `class A { void f(int x) { g(); } }` becomes `class A { void f() ; }`. */
+ * returns its length: comments, literals and blanks become one space, what stands in parentheses goes, and a
+ * block inside a block becomes ';'. `class A { void f(int x) { g(); } }` becomes `class A { void f() ; }`. */
 size_t rt_source_outline(const char *text, size_t size, char *out);
