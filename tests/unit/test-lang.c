@@ -305,6 +305,19 @@ static void versions_are_read(void **state) {
         }
 }
 
+static void versions_fit_by_their_parts(void **state) {
+        (void)state;
+        static const struct {
+                const char *wanted;
+                bool fits;
+        } rows[] = { { NULL, true },   { "", true },       { "*", true },    { "3", true },
+                     { "3.11", true }, { "3.11.2", true }, { "3.1", false }, { "3.11.20", false },
+                     { "2", false },   { "3.", false } };
+        for (size_t i = 0; i < RT_LEN(rows); i++)
+                assert_int_equal(rt_lang_version_fits("3.11.2", rows[i].wanted), rows[i].fits);
+        assert_false(rt_lang_version_fits("", "3"));
+}
+
 /* ---- plans ------------------------------------------------------------------------------------- */
 
 static const char *joined(const char *const *texts, struct rt_arena *arena) {
@@ -597,6 +610,7 @@ int main(void) {
                 cmocka_unit_test(unknown_languages_hear_the_known_ones),
                 cmocka_unit_test(files_tell_their_language),
                 cmocka_unit_test(versions_are_read),
+                cmocka_unit_test(versions_fit_by_their_parts),
                 cmocka_unit_test(plans_have_exact_arguments),
                 cmocka_unit_test(the_environment_is_whole_and_the_requests_wins),
                 cmocka_unit_test(projects_compile_every_source_file),
