@@ -89,7 +89,7 @@ static int unknown_limit(const char *name, size_t size, struct retort_error *err
         rt_auto_buf struct rt_buf known = RT_BUF(512);
         for (size_t i = 0; i < RT_N_LIMITS; i++)
                 (void)rt_buf_printf(&known, "%s%s", i ? ", " : "", rt_limits[i].name);
-        return rt_fail(err, RETORT_E_INPUT, "unknown limit \"%s\"%s%s%s; the limits are %s", word,
+        return rt_fail(err, RETORT_E_INPUT, "unknown limit \"%s\"%s%s%s (the limits are %s)", word,
                        near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "",
                        known.data ? known.data : "");
 }
