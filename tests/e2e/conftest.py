@@ -15,13 +15,13 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("RETORT_BUILD", ROOT / "build")).resolve()
 BIN = BUILD / "src" / "bin"
+RUNTIMES = next((d for d in (BUILD / "runtimes", ROOT / "runtimes") if d.is_dir()), ROOT / "runtimes")
 LONGEST_S = 60  # no test of the command needs longer; a hang is a failure with a name
 
 
 def environment(**extra):
     env = {k: v for k, v in os.environ.items() if not k.startswith("RETORT_") and k != "NO_COLOR"}
-    env.update(RETORT_RUNTIMES=os.environ.get("RETORT_RUNTIMES", str(ROOT / "runtimes")),
-               RETORT_LIBEXEC=os.environ.get("RETORT_LIBEXEC", str(BIN)))
+    env.update(RETORT_RUNTIMES=str(RUNTIMES), RETORT_LIBEXEC=str(BIN))
     env.update(extra)
     return env
 
@@ -118,3 +118,12 @@ def retort(tmp_path):
     if not (BIN / "retort").exists():
         pytest.fail(f"there is no retort in {BIN}; build first")
     return Retort(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def installed_languages():
+    """Name of each language -> None if its toolchain is here, else how to get it."""
+    done = subprocess.run([str(BIN / "retort"), "languages", "--json"], capture_output=True, env=environment(),
+                          timeout=LONGEST_S)
+    assert done.returncode == 0, done.stderr
+    return {one["name"]: None if one["installed"] else one["install"] for one in json.loads(done.stdout)}
