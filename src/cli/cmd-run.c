@@ -126,13 +126,13 @@ static int read_program(struct rt_cli *cli, const struct run_opts *o, const stru
         return rt_program_files(paths, &cli->arena, request, err);
 }
 
-/* The guest's stdin: a descriptor of its own, so that the engine may close it. */
+/* The guest's stdin; -1 when it has none. */
 static int open_input(const struct run_opts *o, const struct retort_request *request, int *ret_fd,
                       struct retort_error *err) {
         bool from_stdin = !o->code && !request->n_files;
         bool own = o->input ? strcmp(o->input, "-") == 0 : !from_stdin && !o->input_text;
         if (own)
-                *ret_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3); /* -1 when it is closed: then there is none */
+                *ret_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3); /* never 0, which would mean none */
         else if (o->input && (*ret_fd = open(o->input, O_RDONLY | O_CLOEXEC | O_NOCTTY)) < 0)
                 return rt_fail(err, RETORT_E_INPUT, "--stdin: cannot open %s: %s", o->input, strerror(errno));
         return 0;
@@ -261,14 +261,14 @@ static int run_main(struct rt_cli *cli, void *target, const struct rt_words *wor
         rt_auto_engine retort_engine *engine = NULL;
         __attribute__((cleanup(free_outcome))) struct retort_outcome *outcome = NULL;
         struct live live = { .cli = cli, .opts = o };
-        rt_cancel_install();
         int r = describe(cli, o, words, &request, &err);
         r = r < 0 ? r : open_input(o, &request, &input, &err);
+        rt_cancel_install(); /* not before: reading the program from a terminal ends by Ctrl-C as everywhere */
         r = r < 0 ? r : rt_cli_open(o->isolation, o->without, &engine, &err);
         if (r == 0 && !request.language)
                 r = rt_program_language(engine, &cli->arena, &request, &err);
         if (r == 0) {
-                request.stdin_fd = input > 0 ? input : 0;
+                request.stdin_fd = input < 0 ? 0 : input;
                 r = act(engine, &request, &live, &outcome, &err);
         }
         return r < 0 ? rt_cli_complain(cli, "%s", err.message) : tell(&live, outcome);

@@ -2,12 +2,14 @@
  *
  * From words to a command: finds its entry, reads its options, calls it.
  */
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/util.h"
 #include "cli/cli.h"
 #include "cli/out.h"
@@ -82,11 +84,21 @@ static const char *spelled_out(const char *word) {
         return word;
 }
 
+/* A closed descriptor 0, 1 or 2 would be taken by the next file that is opened. */
+static void fill_standard_descriptors(void) {
+        int fd;
+        do
+                fd = open("/dev/null", O_RDWR); /* inherited by what is started, as descriptors 0 to 2 are */
+        while (fd >= 0 && fd <= STDERR_FILENO);
+        (void)rt_close(fd);
+}
+
 static void clear(struct rt_cli *cli) {
         rt_arena_clear(&cli->arena);
 }
 
 int rt_cli_main(const struct rt_cmd *const *cmds, char *const *argv) {
+        fill_standard_descriptors();
         const char *no_color = getenv("NO_COLOR");
         __attribute__((cleanup(clear))) struct rt_cli cli = {
                 .out = STDOUT_FILENO,

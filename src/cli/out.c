@@ -59,7 +59,7 @@ int rt_out_flush(int fd, struct rt_buf *buf) {
 }
 
 int rt_out_json(int fd, const char *json) {
-        json_t *root = isatty(fd) ? json_loads(json, JSON_DECODE_ANY, NULL) : NULL;
+        json_t *root = isatty(fd) ? json_loads(json, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
         rt_auto_free char *pretty =
                 root ? json_dumps(root, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) : NULL;
         json_decref(root);

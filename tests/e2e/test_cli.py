@@ -218,6 +218,14 @@ def test_stdin_closed(retort):
     assert (done.returncode, done.stdout) == (0, b"end\n"), done
 
 
+def test_output_closed(retort):
+    name = retort.file("in.txt", "text\n")
+    done = subprocess.run(["/bin/sh", "-c", 'exec "$0" run -l bash -c cat --stdin "$1" <&- >&-', retort.program, name],
+                          env=environment(), stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 0 and b"retort: ok" in done.stderr, done
+    assert name.read_text() == "text\n"
+
+
 def test_several_files_the_first_is_run(retort):
     retort.file("p/lib/util.py", "def word():\n    return 'helped'\n")
     retort.file("p/lib/__init__.py", "")
@@ -269,6 +277,30 @@ def test_json_is_the_outcome(retort):
     assert outcome["usage"]["wall_ms"] > 0
     assert outcome["isolation"]["level"] in ("strong", "reduced", "minimal")
     assert [step["name"] for step in outcome["steps"]] == ["run"]
+
+
+def on_a_terminal(retort, *words):
+    """Runs with a terminal as stdout; what it printed there, and the exit status."""
+    terminal, theirs = pty.openpty()
+    process = retort.start(*words, stdout=theirs)
+    os.close(theirs)
+    text = b""
+    try:
+        while chunk := os.read(terminal, 4096):
+            text += chunk
+    except OSError:
+        pass  # Linux says EIO at the end of a terminal
+    os.close(terminal)
+    process.communicate(timeout=60)
+    return text.replace(b"\r\n", b"\n"), process.returncode
+
+
+def test_json_is_pretty_on_a_terminal_only(retort):
+    code = ["run", "-l", "bash", "-c", r"printf 'nul \0 here'", "--json"]
+    assert len(retort(*code).out.splitlines()) == 1
+    text, exit = on_a_terminal(retort, *code)
+    assert exit == 0 and len(text.splitlines()) > 5
+    assert json.loads(text)["stdout"] == "nul \0 here"
 
 
 def test_json_names_the_limit(retort):
@@ -344,6 +376,19 @@ def test_a_signal_ends_the_box_and_nothing_remains(retort, number):
     assert process.returncode == 130, err
     assert time.monotonic() - begun < 5
     assert b"retort: cancelled" in err
+    assert eventually(lambda: not processes_with(marker))
+
+
+def test_a_second_signal_ends_the_command_at_once(retort):
+    marker = f"retort-test-{os.urandom(8).hex()}"
+    process = retort.start("run", "-l", "bash", "-c", "echo up; while :; do echo line; done",
+                           "--env", f"MARKER={marker}")
+    assert process.stdout.readline() == b"up\n"
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) in (130, -signal.SIGINT)
+    process.stdout.close()
+    process.stderr.close()
     assert eventually(lambda: not processes_with(marker))
 
 
