@@ -350,14 +350,20 @@ def test_events_of_two_steps(retort):
 def test_views_of_runtime(retort, view, keys):
     done = retort.bash("echo out", "--view", view)
     assert done.exit == 0 and done.err == b"", done
-    for key in keys:
-        assert key in done.outcome, done
+    assert done.outcome["success"] is True
+    assert list(done.outcome["data"]) == keys, done
 
 
-@pytest.mark.parametrize("view", ["agentbay", "agentbay-rich"])
-def test_views_of_agentbay(retort, view):
-    done = retort.bash("echo out", "--view", view)
-    assert done.exit == 0 and isinstance(done.outcome, dict) and "out" in done.text, done
+def test_view_of_agentbay(retort):
+    done = retort.bash("echo out; echo err >&2", "--view", "agentbay")
+    assert done.exit == 0 and done.err == b"", done
+    assert done.outcome["stdout"] == ["out\n"] and done.outcome["stderr"] == ["err\n"], done
+
+
+def test_rich_view_of_agentbay(retort):
+    done = retort.bash("echo out; exit 1", "--view", "agentbay-rich")
+    assert done.exit == 1 and done.err == b"", done
+    assert done.outcome["logs"]["stdout"] == ["out\n"] and done.outcome["isError"] is True, done
 
 
 # ---- stopping it -------------------------------------------------------------------------------------------
