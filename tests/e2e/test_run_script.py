@@ -5,6 +5,7 @@ import subprocess
 
 from conftest import ROOT
 
+
 def run(*words, cwd=ROOT, **env):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("RETORT_")}
     return subprocess.run([str(ROOT / "run"), *words], capture_output=True, text=True, timeout=600, cwd=cwd,
