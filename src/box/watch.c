@@ -155,14 +155,24 @@ static int wait_for_end(struct rt_keeper *k, struct rt_wire_exited *ret_exited) 
         }
 }
 
+/* The kernel counts the sum exactly and its two parts by ticks: the parts are scaled to the sum. */
+static void share_out(struct rt_box_report *r, uint64_t user, uint64_t system, const struct rt_wire_exited *exited) {
+        if (exited->user_ns + exited->system_ns > 0) {
+                user = exited->user_ns;
+                system = exited->system_ns;
+        }
+        double part = user + system > 0 ? (double)user / (double)(user + system) : 1;
+        r->user_ns = (uint64_t)((double)r->cpu_ns * part);
+        r->system_ns = r->cpu_ns - r->user_ns;
+}
+
 /* Counters from cgroups where there are any, else what init and /proc saw. */
 static void fill_usage(struct rt_keeper *k, const struct rt_meter *after, const struct rt_wire_exited *exited) {
         struct rt_box_report *r = &k->report;
         const struct rt_cgroup *cg = &k->cgroup;
         if (cg->have[RT_CG_CPU]) {
                 r->cpu_ns = after->cpu_ns - k->before.cpu_ns;
-                r->user_ns = after->user_ns - k->before.user_ns;
-                r->system_ns = after->system_ns - k->before.system_ns;
+                share_out(r, after->user_ns - k->before.user_ns, after->system_ns - k->before.system_ns, exited);
         } else {
                 r->user_ns = exited->user_ns;
                 r->system_ns = exited->system_ns;
