@@ -155,6 +155,13 @@ static int whole_number(struct reader *in, json_t *value, int64_t low, uint64_t 
 
 /* ---- one kind of field -------------------------------------------------------------------------- */
 
+/* Too many entries are refused before any is read. */
+static int count_ok(struct reader *in, const struct rt_field *field, size_t n) {
+        if (field->high && n > field->high)
+                return bad(in, "must have at most %" PRIu64 " entries", field->high);
+        return 0;
+}
+
 static int string(struct reader *in, const struct rt_field *field, json_t *value, void *object) {
         return string_of(in, value, &AT(const char *));
 }
@@ -190,7 +197,7 @@ static int strings(struct reader *in, const struct rt_field *field, json_t *valu
                 return bad(in, "must be an array of strings");
         size_t n = json_array_size(value);
         const char **list = rt_arena_array(in->arena, n, sizeof *list);
-        int r = list ? 0 : nomem(in);
+        int r = list ? count_ok(in, field, n) : nomem(in);
         for (size_t i = 0; r == 0 && i < n; i++) {
                 enter(in, NULL, i);
                 r = string_of(in, json_array_get(value, i), &list[i]);
@@ -216,7 +223,7 @@ static int env(struct reader *in, const struct rt_field *field, json_t *value, v
         if (!json_is_object(value))
                 return bad(in, "must be an object of names and strings");
         const char **list = rt_arena_array(in->arena, json_object_size(value), sizeof *list);
-        int r = list ? 0 : nomem(in);
+        int r = list ? count_ok(in, field, json_object_size(value)) : nomem(in);
         size_t n = 0;
         const char *name;
         json_t *entry;
@@ -334,7 +341,7 @@ static int list(struct reader *in, const struct rt_field *field, json_t *value, 
                 return bad(in, "must be an array");
         size_t n = json_array_size(value);
         char *entries = rt_arena_array(in->arena, n, field->shape->size);
-        int r = entries ? 0 : nomem(in);
+        int r = entries ? count_ok(in, field, n) : nomem(in);
         for (size_t i = 0; r == 0 && i < n; i++) {
                 enter(in, NULL, i);
                 r = read_object(in, field->shape, json_array_get(value, i),

@@ -72,7 +72,10 @@ static void write_string(struct rt_json *json, const char *text) {
 }
 
 static void string(const struct rt_field *field, const void *object, struct rt_json *json) {
-        write_string(json, AT(char *));
+        if (!AT(char *) && has(field, RT_NULL))
+                rt_json_null(json);
+        else
+                write_string(json, AT(char *));
 }
 
 static void text(const struct rt_field *field, const void *object, struct rt_json *json) {
@@ -148,7 +151,7 @@ static bool is_new_key(const struct retort_extra *extra, size_t index) {
 static void extra(const struct rt_field *field, const void *object, struct rt_json *json) {
         const struct retort_extra *entries = AT(struct retort_extra *);
         rt_json_open(json, '{');
-        for (size_t i = 0; i < COUNT; i++) {
+        for (size_t i = 0; i < COUNT && i < RT_EXTRA_MAX; i++) {
                 if (!is_new_key(entries, i))
                         continue;
                 rt_json_key(json, entries[i].mime);

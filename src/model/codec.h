@@ -59,7 +59,7 @@ struct rt_field {
         const struct rt_shape *shape; /* RT_OBJECT, RT_REF, RT_LIST */
         const char *const *names;    /* RT_NAME */
         size_t n_names;
-        uint64_t low, high;          /* RT_UINT64: what may be read; high 0: anything */
+        uint64_t low, high;          /* what may be read: a RT_UINT64, or (high) how many entries; 0: any */
 };
 
 #define RT_FIELD(key_, type, member, kind_, ...)                                                    \
@@ -80,6 +80,10 @@ struct rt_shape {
 /* Longest duration on the wire, about 26 days: above it a JSON number may lose nanoseconds. Longer ones are
  * written as this. */
 #define RT_DURATION_MAX_NS (1ull << 51)
+
+/* Most representations that an item may have besides those with a name; further ones are not written. Source:
+ * our own; a guest chooses how many there are, and looking for repeated names takes the square of it. */
+#define RT_EXTRA_MAX 256
 
 /* How much a reader puts up with. The native records are strict; foreign ones are as lenient as their own
  * clients: unknown fields are skipped, null is as good as absent, the last of two equal keys wins. */

@@ -33,7 +33,7 @@ static const struct rt_shape file_shape = RT_SHAPE(struct retort_file, file_fiel
 
 static const struct rt_field compile_fields[] = {
         RT_FIELD("args", struct retort_request, compile_args, RT_STRINGS, .flags = RT_OPTIONAL,
-                 .count_at = offsetof(struct retort_request, n_compile_args)),
+                 .count_at = offsetof(struct retort_request, n_compile_args), .high = RETORT_MAX_ARGS),
         RT_FIELD("limits", struct retort_request, compile_limits, RT_OBJECT, .flags = RT_OPTIONAL,
                  .shape = &rt_shape_limits),
 };
@@ -48,14 +48,14 @@ static const struct rt_field request_fields[] = {
         RT_FIELD("code", struct retort_request, code, RT_BYTES, .flags = RT_OPTIONAL,
                  .encoding_key = "code_encoding"),
         RT_FIELD("files", struct retort_request, files, RT_LIST, .flags = RT_OPTIONAL, .shape = &file_shape,
-                 .count_at = offsetof(struct retort_request, n_files)),
+                 .count_at = offsetof(struct retort_request, n_files), .high = RETORT_MAX_FILES),
         RT_FIELD("entry", struct retort_request, entry, RT_STRING),
         RT_FIELD("stdin", struct retort_request, stdin_data, RT_BYTES, .flags = RT_OPTIONAL,
                  .encoding_key = "stdin_encoding"),
         RT_FIELD("args", struct retort_request, args, RT_STRINGS, .flags = RT_OPTIONAL,
-                 .count_at = offsetof(struct retort_request, n_args)),
+                 .count_at = offsetof(struct retort_request, n_args), .high = RETORT_MAX_ARGS),
         RT_FIELD("env", struct retort_request, env, RT_ENV, .flags = RT_OPTIONAL,
-                 .count_at = offsetof(struct retort_request, n_env)),
+                 .count_at = offsetof(struct retort_request, n_env), .high = RETORT_MAX_ARGS),
         RT_FIELD("limits", struct retort_request, limits, RT_OBJECT, .flags = RT_OPTIONAL,
                  .shape = &rt_shape_limits),
         RT_GROUP("compile", &compile_shape, .flags = RT_OPTIONAL),
