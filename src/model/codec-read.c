@@ -6,7 +6,6 @@
 #include "model/codec.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -298,7 +297,7 @@ static int duration(struct reader *in, const struct rt_field *field, json_t *val
         double ms = json_number_value(value);
         if (ms < 0 || ms > (double)RT_DURATION_MAX_NS / 1e6)
                 return bad(in, "must be between 0 and %.0f", (double)RT_DURATION_MAX_NS / 1e6);
-        AT(uint64_t) = (uint64_t)llroundl((long double)ms * 1e6L);
+        AT(uint64_t) = (uint64_t)((long double)ms * 1e6L + 0.5L);
         return 0;
 }
 
