@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/runtime_api.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -129,11 +128,13 @@ static struct retort_bytes stderr_of(const struct retort_outcome *outcome, struc
         size_t n = rt_view_stderr(outcome, pieces);
         if (!is_timeout(outcome))
                 return rt_view_join(pieces, n, arena);
-        char words[80] = "Execution timed out";
+        const char *words = "Execution timed out";
         rt_auto_json struct rt_json seconds = RT_JSON();
         rt_json_decimal(&seconds, outcome->limit.value, 3);
-        if (outcome->limit.value && seconds.buf.data)
-                (void)snprintf(words, sizeof words, "Execution timed out after %s seconds", seconds.buf.data);
+        if (outcome->limit.value)
+                words = seconds.failed ? NULL : rt_arena_printf(arena, "%s after %s seconds", words, seconds.buf.data);
+        if (!words)
+                return (struct retort_bytes){ 0 };
         if (n && pieces[n - 1].data[pieces[n - 1].size - 1] != '\n')
                 pieces[n++] = (struct retort_bytes){ "\n", 1 };
         pieces[n++] = (struct retort_bytes){ words, strlen(words) };
