@@ -54,7 +54,8 @@ static json_t *load_object(const char *text, size_t size) {
 }
 
 static json_t *load_string(const json_t *value) {
-        return json_is_string(value) ? load_object(json_string_value(value), json_string_length(value)) : NULL;
+        return json_is_string(value) ? load_object(json_string_value(value), json_string_length(value))
+                                     : NULL;
 }
 
 static const char *copy(struct parse *in, const char *data, size_t size) {
@@ -134,7 +135,8 @@ static struct rt_agentbay_item *new_items(struct parse *in, size_t n) {
 }
 
 static bool is_main(json_t *from) {
-        return truthy(json_object_get(from, "isMainResult")) || truthy(json_object_get(from, "is_main_result"));
+        return truthy(json_object_get(from, "isMainResult")) ||
+               truthy(json_object_get(from, "is_main_result"));
 }
 
 #define READ_TEXT str
@@ -147,10 +149,10 @@ static void read_current_item(struct parse *in, json_t *from, struct rt_agentbay
         static const char *const chart_mimes[] = { "application/vnd.vegalite.v4+json",
                                                    "application/vnd.vegalite.v5+json" };
         json_t *value = NULL;
-#define X(member, mime, kind)                                                                       \
-        value = json_object_get(from, mime);                                                        \
-        value = truthy(value) ? value : json_object_get(from, #member);                             \
-        if (truthy(value))                                                                          \
+#define X(member, mime, kind)                                                                                \
+        value = json_object_get(from, mime);                                                                 \
+        value = truthy(value) ? value : json_object_get(from, #member);                                      \
+        if (truthy(value))                                                                                   \
                 item->member = READ_##kind(in, value);
         RT_AGENTBAY_FORMATS(X)
 #undef X
@@ -200,9 +202,9 @@ static bool read_current(struct parse *in, json_t *data) {
 /* Rich: short names only, objects only, and what is empty is still present. */
 static void read_rich_item(struct parse *in, json_t *from, struct rt_agentbay_item *item) {
         json_t *value = NULL;
-#define X(member, mime, kind)                                                                       \
-        value = json_object_get(from, #member);                                                     \
-        if (value && !json_is_null(value))                                                          \
+#define X(member, mime, kind)                                                                                \
+        value = json_object_get(from, #member);                                                              \
+        if (value && !json_is_null(value))                                                                   \
                 item->member = READ_##kind(in, value);
         RT_AGENTBAY_FORMATS(X)
 #undef X

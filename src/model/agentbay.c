@@ -18,7 +18,7 @@ static const struct rt_field item_fields[] = {
 #define X(member, mime, kind) RT_FIELD(#member, struct rt_agentbay_item, member, KIND_##kind),
         RT_AGENTBAY_FORMATS(X)
 #undef X
-        RT_FIELD("is_main_result", struct rt_agentbay_item, is_main_result, RT_BOOL),
+                RT_FIELD("is_main_result", struct rt_agentbay_item, is_main_result, RT_BOOL),
 };
 const struct rt_shape rt_agentbay_item_shape = RT_SHAPE(struct rt_agentbay_item, item_fields);
 
@@ -49,7 +49,8 @@ const struct rt_shape rt_agentbay_response_shape =
 static const struct rt_field result_fields[] = {
         RT_FIELD("request_id", struct rt_agentbay_result, request_id, RT_STRING, .flags = RT_REQUIRED),
         RT_FIELD("success", struct rt_agentbay_result, success, RT_BOOL, .flags = RT_REQUIRED),
-        RT_FIELD("execution_count", struct rt_agentbay_result, execution_count, RT_INT64, .flags = RT_OPTIONAL),
+        RT_FIELD("execution_count", struct rt_agentbay_result, execution_count, RT_INT64,
+                 .flags = RT_OPTIONAL),
         RT_FIELD("execution_time", struct rt_agentbay_result, execution_time, RT_DOUBLE),
         RT_FIELD("logs", struct rt_agentbay_result, logs, RT_OBJECT, .shape = &rt_agentbay_logs_shape),
         RT_FIELD("results", struct rt_agentbay_result, results, RT_LIST, .shape = &rt_agentbay_item_shape,
@@ -84,8 +85,8 @@ const struct rt_shape rt_agentbay_code_result_shape =
 size_t rt_agentbay_formats(const struct rt_agentbay_item *item,
                            const char *ret_names[RT_AGENTBAY_N_FORMATS]) {
         size_t n = 0;
-#define X(member, mime, kind)                                                                       \
-        if (item->member)                                                                           \
+#define X(member, mime, kind)                                                                                \
+        if (item->member)                                                                                    \
                 ret_names[n++] = #member;
         RT_AGENTBAY_FORMATS(X)
 #undef X
@@ -108,15 +109,23 @@ const char *rt_agentbay_result_text(const struct rt_agentbay_result *result, str
 /* ---- views of an outcome ------------------------------------------------------------------------ */
 
 void rt_agentbay_item_of(const struct retort_item *item, struct rt_agentbay_item *ret_item) {
-        static const char *const chart_mimes[] = { /* best first: the first two are what Python knows */
+        static const char *const chart_mimes[] = {
+                /* best first: the first two are what Python knows */
                 "application/vnd.vegalite.v4+json",
                 "application/vnd.vegalite.v5+json",
                 "application/vnd.vega.v5+json",
         };
         *ret_item = (struct rt_agentbay_item){
-                .text = item->text, .html = item->html, .markdown = item->markdown, .png = item->png,
-                .jpeg = item->jpeg, .svg = item->svg, .json = item->json, .latex = item->latex,
-                .chart = item->chart, .is_main_result = item->is_main_result,
+                .text = item->text,
+                .html = item->html,
+                .markdown = item->markdown,
+                .png = item->png,
+                .jpeg = item->jpeg,
+                .svg = item->svg,
+                .json = item->json,
+                .latex = item->latex,
+                .chart = item->chart,
+                .is_main_result = item->is_main_result,
         };
         for (size_t i = 0; i < RT_LEN(chart_mimes) && !ret_item->chart_mime; i++) {
                 for (size_t j = 0; j < item->n_extra; j++) {
@@ -273,7 +282,8 @@ int rt_agentbay_wire(const struct rt_agentbay_result *result, char **ret_text, s
         return rt_json_take(&json, ret_text, err);
 }
 
-int rt_agentbay_wire_rich(const struct rt_agentbay_result *result, char **ret_text, struct retort_error *err) {
+int rt_agentbay_wire_rich(const struct rt_agentbay_result *result, char **ret_text,
+                          struct retort_error *err) {
         rt_auto_json struct rt_json json = RT_JSON();
         rt_json_open(&json, '{');
         rt_json_key(&json, "logs");

@@ -343,8 +343,7 @@ static int list(struct reader *in, const struct rt_field *field, json_t *value, 
         int r = entries ? count_ok(in, field, n) : nomem(in);
         for (size_t i = 0; r == 0 && i < n; i++) {
                 enter(in, NULL, i);
-                r = read_object(in, field->shape, json_array_get(value, i),
-                                entries + i * field->shape->size);
+                r = read_object(in, field->shape, json_array_get(value, i), entries + i * field->shape->size);
                 leave(in);
         }
         AT(void *) = entries;
@@ -352,15 +351,14 @@ static int list(struct reader *in, const struct rt_field *field, json_t *value, 
         return r;
 }
 
-static int (*const kinds[])(struct reader *in, const struct rt_field *field, json_t *value,
-                            void *object) = {
-        [RT_STRING] = string,       [RT_BYTES] = text,        [RT_BYTES_UTF8] = text,
-        [RT_BYTES_OTHER] = base64,  [RT_TEXT] = text,         [RT_TEXTS] = texts,
-        [RT_STRINGS] = strings,     [RT_ENV] = env,           [RT_JSON_TEXT] = json_text,
-        [RT_EXTRA] = extra,         [RT_BOOL] = boolean,      [RT_INT] = integer,
-        [RT_INT64] = integer64,     [RT_UINT32] = unsigned32, [RT_UINT64] = unsigned64,
-        [RT_DURATION] = duration,   [RT_DOUBLE] = real,       [RT_NAME] = name,
-        [RT_OBJECT] = inner,        [RT_REF] = ref,           [RT_LIST] = list,
+static int (*const kinds[])(struct reader *in, const struct rt_field *field, json_t *value, void *object) = {
+        [RT_STRING] = string,      [RT_BYTES] = text,        [RT_BYTES_UTF8] = text,
+        [RT_BYTES_OTHER] = base64, [RT_TEXT] = text,         [RT_TEXTS] = texts,
+        [RT_STRINGS] = strings,    [RT_ENV] = env,           [RT_JSON_TEXT] = json_text,
+        [RT_EXTRA] = extra,        [RT_BOOL] = boolean,      [RT_INT] = integer,
+        [RT_INT64] = integer64,    [RT_UINT32] = unsigned32, [RT_UINT64] = unsigned64,
+        [RT_DURATION] = duration,  [RT_DOUBLE] = real,       [RT_NAME] = name,
+        [RT_OBJECT] = inner,       [RT_REF] = ref,           [RT_LIST] = list,
 };
 
 /* ---- a whole object ----------------------------------------------------------------------------- */
@@ -385,7 +383,9 @@ static int refuse_unknown(struct reader *in, const struct rt_shape *shape, json_
                 for (size_t i = 0; i < shape->n_fields; i++)
                         (void)rt_buf_printf(&known, "%s%s", i ? ", " : "", shape->fields[i].key);
                 return bad(in, "unknown field %s; there %s %s", quote(key).text,
-                           shape->n_fields == 1 ? "is" : shape->n_fields ? "are" : "are none",
+                           shape->n_fields == 1 ? "is"
+                           : shape->n_fields    ? "are"
+                                                : "are none",
                            known.data ? known.data : "");
         }
         return 0;

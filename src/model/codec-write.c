@@ -110,7 +110,8 @@ static void strings(const struct rt_field *field, const void *object, struct rt_
         rt_json_close(json, ']');
 }
 
-/* True when an earlier entry has the same name: JSON keys must not repeat, and the first is what getenv sees. */
+/* True when an earlier entry has the same name: JSON keys must not repeat, and the first is what getenv sees.
+ */
 static bool repeats(const char *const *env, size_t index, size_t name_size) {
         for (size_t i = 0; i < index; i++)
                 if (strcspn(env[i], "=") == name_size && memcmp(env[i], env[index], name_size) == 0)

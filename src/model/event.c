@@ -60,8 +60,10 @@ static unsigned parts_of(const struct retort_event *event) {
 static int check_parts(const struct retort_event *event, struct retort_error *err) {
         if (parts_of(event) == types[event->type].parts)
                 return 0;
-        return rt_fail(err, RETORT_E_INPUT, "event: one of type \"%s\" has seq, at_ms, type and %s, all of them "
-                       "and nothing else", type_names[event->type], types[event->type].words);
+        return rt_fail(err, RETORT_E_INPUT,
+                       "event: one of type \"%s\" has seq, at_ms, type and %s, all of them "
+                       "and nothing else",
+                       type_names[event->type], types[event->type].words);
 }
 
 int retort_event_json(const struct retort_event *event, char **ret_json, struct retort_error *err) {

@@ -52,10 +52,11 @@ void rt_json_colon(struct rt_json *json) {
 static void escape(struct rt_json *json, unsigned char c) {
         static const char shorts[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
                                        ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\' };
-        char text[8];
-        int n = c < sizeof shorts && shorts[c] ? snprintf(text, sizeof text, "\\%c", shorts[c])
-                                               : snprintf(text, sizeof text, "\\u%04x", c);
-        add(json, text, (size_t)n);
+        static const char hex[] = "0123456789abcdef";
+        if (c < sizeof shorts && shorts[c])
+                add(json, (const char[]){ '\\', shorts[c] }, 2);
+        else
+                add(json, (const char[]){ '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] }, 6);
 }
 
 static bool is_plain(unsigned char c) {

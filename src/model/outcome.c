@@ -19,8 +19,8 @@ const char *retort_status_name(enum retort_status status) {
         return (unsigned)status < RT_LEN(status_names) ? status_names[status] : NULL;
 }
 
-#define STATUS(type)                                                                                \
-        RT_FIELD("status", type, status, RT_NAME, .flags = RT_REQUIRED, .names = status_names,      \
+#define STATUS(type)                                                                                         \
+        RT_FIELD("status", type, status, RT_NAME, .flags = RT_REQUIRED, .names = status_names,               \
                  .n_names = RT_LEN(status_names))
 
 /* ---- limits hit, usage, steps ------------------------------------------------------------------- */
@@ -78,8 +78,8 @@ static const struct rt_field item_fields[] = {
 #define X(member, mime, kind) RT_FIELD(#member, struct retort_item, member, KIND_##kind),
         RETORT_ITEM_FIELDS(X)
 #undef X
-        RT_FIELD("extra", struct retort_item, extra, RT_EXTRA, .flags = RT_OPTIONAL,
-                 .count_at = offsetof(struct retort_item, n_extra)),
+                RT_FIELD("extra", struct retort_item, extra, RT_EXTRA, .flags = RT_OPTIONAL,
+                         .count_at = offsetof(struct retort_item, n_extra)),
         RT_FIELD("is_main_result", struct retort_item, is_main_result, RT_BOOL),
 };
 const struct rt_shape rt_shape_item = RT_SHAPE(struct retort_item, item_fields);
@@ -146,7 +146,8 @@ static const struct rt_field outcome_fields[] = {
         RT_GROUP("isolation", &isolation_shape),
         RT_FIELD("message", struct retort_outcome, message, RT_STRING),
 };
-const struct rt_shape rt_shape_outcome = RT_SHAPE(struct retort_outcome, outcome_fields, .init = init_outcome);
+const struct rt_shape rt_shape_outcome =
+        RT_SHAPE(struct retort_outcome, outcome_fields, .init = init_outcome);
 
 struct rt_model_outcome *rt_model_outcome_new(void) {
         struct rt_model_outcome *outcome = calloc(1, sizeof *outcome);

@@ -16,8 +16,8 @@ struct owned {
 };
 
 static const struct rt_field limits_fields[] = {
-#define X(member, unit, dflt, floor, ceiling, text)                                                 \
-        RT_FIELD(#member, struct retort_limits, member, RT_UINT64, .flags = RT_OPTIONAL, .low = (floor),   \
+#define X(member, unit, dflt, floor, ceiling, text)                                                          \
+        RT_FIELD(#member, struct retort_limits, member, RT_UINT64, .flags = RT_OPTIONAL, .low = (floor),     \
                  .high = (ceiling)),
         RETORT_LIMITS(X)
 #undef X

@@ -32,26 +32,23 @@ static const struct rt_field head_fields[] = {
 };
 const struct rt_shape rt_runtime_head_result_shape = RT_SHAPE(struct rt_runtime_head_result, head_fields);
 
-#define RESPONSE(type, data_kind, ...)                                                              \
-        RT_FIELD("success", type, success, RT_BOOL, .flags = RT_REQUIRED),                          \
-        RT_FIELD("message", type, message, RT_STRING, .flags = RT_REQUIRED),                        \
-        RT_FIELD("data", type, data, data_kind, .flags = RT_NULL, ##__VA_ARGS__),
+#define RESPONSE(type, data_kind, ...)                                                                       \
+        RT_FIELD("success", type, success, RT_BOOL, .flags = RT_REQUIRED),                                   \
+                RT_FIELD("message", type, message, RT_STRING, .flags = RT_REQUIRED),                         \
+                RT_FIELD("data", type, data, data_kind, .flags = RT_NULL, ##__VA_ARGS__),
 
-static const struct rt_field docs_response_fields[] = {
-        RESPONSE(struct rt_runtime_docs_response, RT_REF, .shape = &rt_runtime_docs_result_shape)
-};
+static const struct rt_field docs_response_fields[] = { RESPONSE(struct rt_runtime_docs_response, RT_REF,
+                                                                 .shape = &rt_runtime_docs_result_shape) };
 const struct rt_shape rt_runtime_docs_response_shape =
         RT_SHAPE(struct rt_runtime_docs_response, docs_response_fields);
 
-static const struct rt_field head_response_fields[] = {
-        RESPONSE(struct rt_runtime_head_response, RT_REF, .shape = &rt_runtime_head_result_shape)
-};
+static const struct rt_field head_response_fields[] = { RESPONSE(struct rt_runtime_head_response, RT_REF,
+                                                                 .shape = &rt_runtime_head_result_shape) };
 const struct rt_shape rt_runtime_head_response_shape =
         RT_SHAPE(struct rt_runtime_head_response, head_response_fields);
 
-static const struct rt_field text_response_fields[] = {
-        RESPONSE(struct rt_runtime_text_response, RT_STRING)
-};
+static const struct rt_field text_response_fields[] = { RESPONSE(struct rt_runtime_text_response,
+                                                                 RT_STRING) };
 const struct rt_shape rt_runtime_text_response_shape =
         RT_SHAPE(struct rt_runtime_text_response, text_response_fields);
 
@@ -103,7 +100,8 @@ static bool is_timeout(const struct retort_outcome *outcome) {
         return rt_runtime_error_type_of(outcome) == RT_RUNTIME_TIMEOUT;
 }
 
-/* As the shell that ran everything there: 128 and the signal, the compiler's code, -1 for what was stopped. */
+/* As the shell that ran everything there: 128 and the signal, the compiler's code, -1 for what was stopped.
+ */
 static int exit_code_of(const struct retort_outcome *outcome) {
         const struct retort_step *compile = rt_view_compile_step(outcome);
         if (outcome->status == RETORT_COMPILE_ERROR)
@@ -132,7 +130,9 @@ static struct retort_bytes stderr_of(const struct retort_outcome *outcome, struc
         rt_auto_json struct rt_json seconds = RT_JSON();
         rt_json_decimal(&seconds, outcome->limit.value, 3);
         if (outcome->limit.value)
-                words = seconds.failed ? NULL : rt_arena_printf(arena, "%s after %s seconds", words, seconds.buf.data);
+                words = seconds.failed
+                                ? NULL
+                                : rt_arena_printf(arena, "%s after %s seconds", words, seconds.buf.data);
         if (!words)
                 return (struct retort_bytes){ 0 };
         if (n && pieces[n - 1].data[pieces[n - 1].size - 1] != '\n')
@@ -146,8 +146,9 @@ static const char *failure(const struct retort_outcome *outcome, struct rt_arena
         return reason ? rt_arena_printf(arena, "Execution failed: %s", reason) : NULL;
 }
 
-int rt_runtime_docs_of(const struct retort_outcome *outcome, enum rt_runtime_exit dialect, struct rt_arena *arena,
-                       struct rt_runtime_docs_response *ret_response, struct retort_error *err) {
+int rt_runtime_docs_of(const struct retort_outcome *outcome, enum rt_runtime_exit dialect,
+                       struct rt_arena *arena, struct rt_runtime_docs_response *ret_response,
+                       struct retort_error *err) {
         struct rt_runtime_docs_response response = { .success = outcome->status != RETORT_INTERNAL };
         if (response.success) {
                 struct rt_runtime_docs_result *result = rt_arena_new(arena, struct rt_runtime_docs_result);

@@ -125,8 +125,8 @@ static bool decode_group(const char *text, size_t padding, char out[3]) {
         return (bits & ((1u << 8 * padding) - 1)) == 0;
 }
 
-enum rt_base64_result rt_base64_decode(struct rt_arena *arena, const char *text, size_t size,
-                                       char **ret_data, size_t *ret_size) {
+enum rt_base64_result rt_base64_decode(struct rt_arena *arena, const char *text, size_t size, char **ret_data,
+                                       size_t *ret_size) {
         if (size % 4 != 0)
                 return RT_BASE64_BAD;
         size_t padding = size == 0 || text[size - 1] != '=' ? 0 : text[size - 2] == '=' ? 2 : 1;

@@ -25,7 +25,8 @@ static int replay_file(int dir, const char *name) {
         }
         for (size_t i = 0; i <= CUTS; i++) {
                 size_t cut = size * (CUTS - i) / CUTS;
-                uint8_t *exact = malloc(cut + !cut); /* a copy of its own: a sanitizer sees one byte too many */
+                uint8_t *exact =
+                        malloc(cut + !cut); /* a copy of its own: a sanitizer sees one byte too many */
                 if (!exact)
                         return -1;
                 memcpy(exact, text, cut);

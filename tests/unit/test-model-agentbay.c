@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * AgentBay's models: the behaviours that its own tests assert (CONTRACTS A9 1 to 8 and 21), `.result` (A2), the
- * forms of raw output and their oddities (A4), and the views of our outcomes (D1, D2).
+ * AgentBay's models: the behaviours that its own tests assert (CONTRACTS A9 1 to 8 and 21), `.result` (A2),
+ * the forms of raw output and their oddities (A4), and the views of our outcomes (D1, D2).
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 #include <jansson.h>
 #include <string.h>
@@ -57,8 +58,9 @@ static void assert_chunk(struct retort_bytes chunk, const char *want) {
 static void formats_are_those_present_in_order(void **state) {
         (void)state;
         assert_formats(&(struct rt_agentbay_item){ .text = "x" }, "text");
-        assert_formats(&(struct rt_agentbay_item){ .png = "p", .text = "x", .html = "h", .is_main_result = true },
-                       "text html png");
+        assert_formats(
+                &(struct rt_agentbay_item){ .png = "p", .text = "x", .html = "h", .is_main_result = true },
+                "text html png");
         assert_formats(&(struct rt_agentbay_item){ 0 }, "");
         assert_formats(&(struct rt_agentbay_item){ .is_main_result = true }, "");
         assert_formats(&(struct rt_agentbay_item){ .text = "", .json = "{}" }, "text json");
@@ -74,7 +76,9 @@ static void the_result_is_the_first_that_says_something(void **state) {
                 const char *want;
         } rows[] = {
                 { { { .text = "secondary" }, { .text = "primary", .is_main_result = true } }, 2, "primary" },
-                { { { .text = "1", .is_main_result = true }, { .text = "2", .is_main_result = true } }, 2, "1" },
+                { { { .text = "1", .is_main_result = true }, { .text = "2", .is_main_result = true } },
+                  2,
+                  "1" },
                 { { { .text = "first" }, { .text = "second" } }, 2, "first" },
                 { { { .html = "h", .is_main_result = true }, { .text = "b" } }, 2, "L" },
                 { { { .text = "" } }, 1, "L" },
@@ -84,7 +88,8 @@ static void the_result_is_the_first_that_says_something(void **state) {
         };
         struct retort_bytes chunk = { "L", 1 };
         for (size_t i = 0; i < RT_LEN(rows); i++) {
-                struct rt_agentbay_result result = { .results = rows[i].items, .n_results = rows[i].n_items,
+                struct rt_agentbay_result result = { .results = rows[i].items,
+                                                     .n_results = rows[i].n_items,
                                                      .logs = { .stdout_chunks = &chunk, .n_stdout = 1 } };
                 ASSERT_RESULT(&result, rows[i].want);
         }
@@ -120,12 +125,12 @@ static void a_rich_body_is_read_whole(void **state) {
 
 static void charts_tables_and_json_are_kept(void **state) {
         (void)state;
-        struct rt_agentbay_result result =
-                parse("{\"results\":["
-                      "{\"png\":\"p\",\"chart\":{\"type\":\"matplotlib\",\"title\":\"T\"},\"is_main_result\":true},"
-                      "{\"html\":\"<table></table>\",\"text\":\"   a\\n0  1\",\"isMainResult\":true},"
-                      "{\"json\":{\"name\":\"x\",\"n\":[1]}},{\"latex\":\"\\\\frac{1}{2}\"}, 5,"
-                      "{\"text\":\"\",\"json\":{},\"html\":null}]}");
+        struct rt_agentbay_result result = parse(
+                "{\"results\":["
+                "{\"png\":\"p\",\"chart\":{\"type\":\"matplotlib\",\"title\":\"T\"},\"is_main_result\":true},"
+                "{\"html\":\"<table></table>\",\"text\":\"   a\\n0  1\",\"isMainResult\":true},"
+                "{\"json\":{\"name\":\"x\",\"n\":[1]}},{\"latex\":\"\\\\frac{1}{2}\"}, 5,"
+                "{\"text\":\"\",\"json\":{},\"html\":null}]}");
         assert_int_equal(result.n_results, 5); /* objects only */
         assert_string_equal(result.results[0].chart, "{\"type\":\"matplotlib\",\"title\":\"T\"}");
         assert_true(result.results[0].is_main_result);
@@ -140,9 +145,9 @@ static void charts_tables_and_json_are_kept(void **state) {
 
 static void displays_prints_and_values_keep_apart(void **state) {
         (void)state;
-        struct rt_agentbay_result result =
-                parse("{\"logs\":{\"stdout\":[\"printed\\n\"],\"stderr\":[]},\"results\":["
-                      "{\"html\":\"<h1/>\",\"is_main_result\":false},{\"text\":\"42\",\"is_main_result\":true}]}");
+        struct rt_agentbay_result result = parse(
+                "{\"logs\":{\"stdout\":[\"printed\\n\"],\"stderr\":[]},\"results\":["
+                "{\"html\":\"<h1/>\",\"is_main_result\":false},{\"text\":\"42\",\"is_main_result\":true}]}");
         assert_formats(&result.results[0], "html");
         assert_int_equal(result.logs.n_stdout, 1);
         assert_chunk(result.logs.stdout_chunks[0], "printed\n");
@@ -176,7 +181,8 @@ static void the_current_form(void **state) {
                 "{\"image/svg+xml\":\"\",\"svg\":\"<svg/>\",\"is_main_result\":1,\"application/json\":[0],"
                 "\"text/latex\":\"l\",\"image/png\":\"p\",\"image/jpeg\":\"j\",\"text/markdown\":\"m\"},"
                 "{\"chart\":{\"c\":1},\"application/vnd.vegalite.v5+json\":{\"v\":5}},"
-                "{\"application/vnd.vegalite.v4+json\":{\"v\":4},\"application/vnd.vegalite.v5+json\":{\"v\":5}},"
+                "{\"application/vnd.vegalite.v4+json\":{\"v\":4},\"application/"
+                "vnd.vegalite.v5+json\":{\"v\":5}},"
                 "{\"chart\":{\"c\":1},\"text\":\"\",\"json\":{},\"html\":0},"
                 "\"plain words\",7,true,null,[1,2],\"[1]\"],"
                 "\"stdout\":[\"a\",\"b\"],\"stderr\":[\"e\"],\"execution_count\":3,\"execution_time\":0.25}");
@@ -208,7 +214,8 @@ static void the_current_form(void **state) {
 
 static void current_errors(void **state) {
         (void)state;
-        struct rt_agentbay_result result = parse("{\"result\":[],\"executionError\":\"boom\",\"stdout\":[\"x\"]}");
+        struct rt_agentbay_result result =
+                parse("{\"result\":[],\"executionError\":\"boom\",\"stdout\":[\"x\"]}");
         assert_false(result.success);
         assert_string_equal(result.error->name, "ExecutionError");
         assert_string_equal(result.error->value, "boom");
@@ -249,7 +256,9 @@ static void legacy_forms(void **state) {
 
 static void any_text_is_an_answer(void **state) {
         (void)state;
-        static const char *const texts[] = { "just words\n", "[1,2]", "42", "null", "\"str\"", "{broken", "" };
+        static const char *const texts[] = {
+                "just words\n", "[1,2]", "42", "null", "\"str\"", "{broken", ""
+        };
         for (size_t i = 0; i < RT_LEN(texts); i++) {
                 struct rt_agentbay_result result = parse(texts[i]);
                 assert_true(result.success);
@@ -257,7 +266,8 @@ static void any_text_is_an_answer(void **state) {
                 assert_chunk(result.logs.stdout_chunks[0], texts[i]);
         }
         struct rt_agentbay_result result = parse_bytes("a\0b\xff", 4);
-        assert_string_equal(result.results[0].text, "a\xef\xbf\xbd" "b\xef\xbf\xbd");
+        assert_string_equal(result.results[0].text, "a\xef\xbf\xbd"
+                                                    "b\xef\xbf\xbd");
         assert_int_equal(result.logs.stdout_chunks[0].size, 6); /* a chunk can hold the NUL */
         assert_int_equal(parse_bytes(NULL, 0).success, true);
 }
@@ -318,23 +328,27 @@ static void model_round_trip(const struct rt_shape *shape, const char *text) {
 
 static void models_survive_the_round_trip(void **state) {
         (void)state;
-        model_round_trip(&rt_agentbay_item_shape,
-                         "{\"text\":\"t\",\"html\":\"h\",\"markdown\":\"m\",\"png\":\"p\",\"jpeg\":\"j\",\"svg\":\"s\","
-                         "\"json\":{\"a\":[1]},\"latex\":\"l\",\"chart\":{\"type\":\"bar\"},\"is_main_result\":true}");
+        model_round_trip(
+                &rt_agentbay_item_shape,
+                "{\"text\":\"t\",\"html\":\"h\",\"markdown\":\"m\",\"png\":\"p\",\"jpeg\":\"j\",\"svg\":"
+                "\"s\","
+                "\"json\":{\"a\":[1]},\"latex\":\"l\",\"chart\":{\"type\":\"bar\"},\"is_main_result\":true}");
         model_round_trip(&rt_agentbay_logs_shape, "{\"stdout\":[\"a\",\"\\u0000\"],\"stderr\":[]}");
         model_round_trip(&rt_agentbay_error_shape, "{\"name\":\"n\",\"value\":\"v\",\"traceback\":\"t\"}");
         model_round_trip(&rt_agentbay_response_shape, "{\"request_id\":\"r\"}");
         model_round_trip(&rt_agentbay_code_result_shape,
                          "{\"request_id\":\"r\",\"success\":true,\"result\":\"x\",\"error_message\":\"\"}");
-        model_round_trip(&rt_agentbay_result_shape,
-                         "{\"request_id\":\"r\",\"success\":false,\"execution_count\":2,\"execution_time\":0.5,"
-                         "\"logs\":{\"stdout\":[],\"stderr\":[\"e\"]},\"results\":[{\"is_main_result\":false}],"
-                         "\"error\":{\"name\":\"n\",\"value\":\"v\",\"traceback\":\"t\"},\"error_message\":\"m\"}");
+        model_round_trip(
+                &rt_agentbay_result_shape,
+                "{\"request_id\":\"r\",\"success\":false,\"execution_count\":2,\"execution_time\":0.5,"
+                "\"logs\":{\"stdout\":[],\"stderr\":[\"e\"]},\"results\":[{\"is_main_result\":false}],"
+                "\"error\":{\"name\":\"n\",\"value\":\"v\",\"traceback\":\"t\"},\"error_message\":\"m\"}");
         struct rt_agentbay_result result;
         const char *lenient = "{\"execution_count\":null,\"more\":1,\"error\":null}";
         memset(&result, 0, sizeof result);
-        assert_int_equal(rt_shape_parse(&rt_agentbay_result_shape, "result", lenient, strlen(lenient), RT_LENIENT,
-                                        &arena, &result, NULL), 0);
+        assert_int_equal(rt_shape_parse(&rt_agentbay_result_shape, "result", lenient, strlen(lenient),
+                                        RT_LENIENT, &arena, &result, NULL),
+                         0);
         assert_int_equal(result.execution_count, -1);
         assert_string_equal(result.request_id, "");
         assert_null(result.error);
@@ -356,8 +370,10 @@ static void the_current_view(void **state) {
                 view(&outcome, "agentbay"),
                 "{\"executionError\":\"KeyError: 'a'\",\"result\":["
                 "\"{\\\"text/html\\\":\\\"<b>bold</b>\\\",\\\"image/png\\\":\\\"iVBORw0K\\\","
-                "\\\"application/vnd.vegalite.v5+json\\\":{\\\"mark\\\":\\\"bar\\\"},\\\"isMainResult\\\":false}\","
-                "\"{\\\"text/plain\\\":\\\"42\\\",\\\"text/markdown\\\":\\\"m\\\",\\\"image/jpeg\\\":\\\"j\\\","
+                "\\\"application/"
+                "vnd.vegalite.v5+json\\\":{\\\"mark\\\":\\\"bar\\\"},\\\"isMainResult\\\":false}\","
+                "\"{\\\"text/plain\\\":\\\"42\\\",\\\"text/markdown\\\":\\\"m\\\",\\\"image/"
+                "jpeg\\\":\\\"j\\\","
                 "\\\"image/svg+xml\\\":\\\"<svg/>\\\",\\\"application/json\\\":{\\\"k\\\":null,"
                 "\\\"big\\\":9007199254740993},\\\"text/latex\\\":\\\"$x$\\\","
                 "\\\"chart\\\":{\\\"type\\\":\\\"line\\\"},\\\"isMainResult\\\":true}\"],"
@@ -373,24 +389,26 @@ static void the_current_view(void **state) {
 static void the_rich_view(void **state) {
         (void)state;
         struct retort_outcome outcome = sample_nonzero();
-        assert_string_equal(view(&outcome, "agentbay-rich"),
-                            "{\"logs\":{\"stdout\":[\"hello\\n\"],\"stderr\":[\"Traceback: error: "
-                            "ZeroDivisionError\\n\"]},\"results\":[],\"error\":{\"name\":\"ZeroDivisionError\","
-                            "\"value\":\"division by zero\",\"traceback\":\"Traceback\"},\"isError\":true,"
-                            "\"execution_time\":0.0405}");
+        assert_string_equal(
+                view(&outcome, "agentbay-rich"),
+                "{\"logs\":{\"stdout\":[\"hello\\n\"],\"stderr\":[\"Traceback: error: "
+                "ZeroDivisionError\\n\"]},\"results\":[],\"error\":{\"name\":\"ZeroDivisionError\","
+                "\"value\":\"division by zero\",\"traceback\":\"Traceback\"},\"isError\":true,"
+                "\"execution_time\":0.0405}");
 }
 
 /* A client that reads either body gets what the view of the outcome says (A9 21). */
 static void views_are_what_clients_read(void **state) {
         (void)state;
-        struct retort_outcome samples[] = { sample_full(), sample_ok(), sample_nonzero(), sample_compile_error(),
-                                            sample_wall_limit() };
+        struct retort_outcome samples[] = { sample_full(), sample_ok(), sample_nonzero(),
+                                            sample_compile_error(), sample_wall_limit() };
         for (size_t i = 0; i < RT_LEN(samples); i++) {
                 struct rt_agentbay_result want;
                 assert_int_equal(rt_agentbay_result_of(&samples[i], &arena, &want, NULL), 0);
                 assert_int_equal(want.success, samples[i].status == RETORT_OK);
                 for (int rich = 0; rich < 2; rich++) {
-                        struct rt_agentbay_result got = parse(view(&samples[i], rich ? "agentbay-rich" : "agentbay"));
+                        struct rt_agentbay_result got =
+                                parse(view(&samples[i], rich ? "agentbay-rich" : "agentbay"));
                         assert_int_equal(got.success, want.success);
                         assert_int_equal(got.error != NULL, want.error != NULL);
                         if (rich && want.error)

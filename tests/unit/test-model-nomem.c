@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 #include <string.h>
 
@@ -99,7 +100,9 @@ static int event(struct retort_error *err) {
 }
 
 static int views(struct retort_error *err) {
-        struct retort_outcome samples[] = { sample_full(), sample_wall_limit(), { .status = RETORT_INTERNAL } };
+        struct retort_outcome samples[] = { sample_full(),
+                                            sample_wall_limit(),
+                                            { .status = RETORT_INTERNAL } };
         static const char *const names[] = { "agentbay", "agentbay-rich", "runtime", "runtime-head" };
         for (size_t i = 0; i < RT_LEN(samples); i++) {
                 for (size_t j = 0; j < RT_LEN(names); j++) {
@@ -114,7 +117,8 @@ static int views(struct retort_error *err) {
 
 static int tool_answer(struct retort_error *err) {
         static const char *const texts[] = {
-                "{\"result\":[{\"text\":\"a\",\"json\":{\"b\":1}}],\"stdout\":[\"x\"],\"executionError\":\"e\"}",
+                "{\"result\":[{\"text\":\"a\",\"json\":{\"b\":1}}],\"stdout\":[\"x\"],\"executionError\":"
+                "\"e\"}",
                 "{\"isError\":true,\"content\":[{\"text\":\"a\"}]}",
         };
         for (size_t i = 0; i < RT_LEN(texts); i++) {
@@ -150,7 +154,7 @@ static void tool_answers(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(requests), cmocka_unit_test(outcomes),     cmocka_unit_test(events),
+                cmocka_unit_test(requests),  cmocka_unit_test(outcomes),     cmocka_unit_test(events),
                 cmocka_unit_test(all_views), cmocka_unit_test(tool_answers),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,8 +80,9 @@ static void little_is_enough(void **state) {
         assert_int_equal(request->limits.wall_ms, 0);
         assert_json(request, "{\"language\":\"python\",\"code\":\"\"}");
         retort_request_free(request);
-        request = parse("{\"language\":\"c\",\"options\":{},\"compile\":{},\"limits\":{},\"env\":{},\"args\":[],"
-                        "\"stdin\":\"x\",\"stdin_encoding\":\"utf-8\"}");
+        request = parse(
+                "{\"language\":\"c\",\"options\":{},\"compile\":{},\"limits\":{},\"env\":{},\"args\":[],"
+                "\"stdin\":\"x\",\"stdin_encoding\":\"utf-8\"}");
         assert_json(request, "{\"language\":\"c\",\"stdin\":\"x\"}");
         retort_request_free(request);
 }
@@ -107,7 +109,9 @@ static void copies_stand_alone(void **state) {
 static void requests_of_callers_are_written(void **state) {
         (void)state;
         static const char *const env[] = { "A=1", "A=2", "AB=3", "NAKED" };
-        const struct retort_request request = { .language = "c", .code = { "\xff", 1 }, .env = env, .n_env = 4 };
+        const struct retort_request request = {
+                .language = "c", .code = { "\xff", 1 }, .env = env, .n_env = 4
+        };
         assert_json(&request, "{\"language\":\"c\",\"code\":\"/w==\",\"code_encoding\":\"base64\","
                               "\"env\":{\"A\":\"1\",\"AB\":\"3\",\"NAKED\":\"\"}}");
         const struct retort_request wrong = { .language = "\xff" };
@@ -182,7 +186,8 @@ static void what_is_not_a_request_is_refused(void **state) {
                 { "{\"language\":null}", "language: must be a string" },
                 { "{\"language\":1}", "language: must be a string" },
                 { "{\"language\":\"c\\u0000d\"}", "language: must not contain a NUL" },
-                { WITH("\"langauge\":\"c\""), "request: unknown field \"langauge\"; there are language, version" },
+                { WITH("\"langauge\":\"c\""),
+                  "request: unknown field \"langauge\"; there are language, version" },
                 { WITH("\"a\\nb\\u001b\":1"), "unknown field \"a\\nb\\u001b\"" },
                 { WITH("\"version\":12"), "version: must be a string" },
                 { WITH("\"code\":[]"), "code: must be a string" },
@@ -195,7 +200,8 @@ static void what_is_not_a_request_is_refused(void **state) {
                 { WITH("\"files\":[1]"), "files[0]: must be an object" },
                 { WITH("\"files\":[{\"path\":\"a\",\"content\":\"\"},{\"path\":\"a\"}]"),
                   "files[1].content: is required" },
-                { WITH("\"files\":[{\"path\":\"a\\u0000\",\"content\":\"\"}]"), "files[0].path: must not contain" },
+                { WITH("\"files\":[{\"path\":\"a\\u0000\",\"content\":\"\"}]"),
+                  "files[0].path: must not contain" },
                 { WITH("\"files\":[{\"path\":\"a\",\"content\":\"*\",\"encoding\":\"base64\"}]"),
                   "files[0].content: is not base64" },
                 { WITH("\"files\":[{\"path\":\"a\",\"content\":\"\",\"mode\":1}]"),
@@ -209,7 +215,8 @@ static void what_is_not_a_request_is_refused(void **state) {
                 { WITH("\"env\":{\"A=B\":\"1\"}"), "env: \"A=B\" is not the name" },
                 { WITH("\"env\":{\"A\":\"\\u0000\"}"), "env: \"A\" must not contain a NUL" },
                 { WITH("\"limits\":[]"), "limits: must be an object" },
-                { WITH("\"limits\":{\"wall\":1}"), "limits: unknown field \"wall\"; there are wall_ms, cpu_ms" },
+                { WITH("\"limits\":{\"wall\":1}"),
+                  "limits: unknown field \"wall\"; there are wall_ms, cpu_ms" },
                 { WITH("\"limits\":{\"wall_ms\":\"1000\"}"), "limits.wall_ms: must be a whole number" },
                 { WITH("\"limits\":{\"wall_ms\":1.0}"), "limits.wall_ms: must be a whole number" },
                 { WITH("\"limits\":{\"wall_ms\":true}"), "limits.wall_ms: must be a whole number" },
@@ -220,8 +227,10 @@ static void what_is_not_a_request_is_refused(void **state) {
                 { WITH("\"limits\":{\"wall_ms\":86400001}"), "limits.wall_ms: must be at most 86400000" },
                 { WITH("\"limits\":{\"memory_bytes\":9223372036854775807}"),
                   "limits.memory_bytes: must be at most 1099511627776" },
-                { WITH("\"compile\":{\"limits\":{\"cpu_ms\":0}}"), "compile.limits.cpu_ms: must be at least 1" },
-                { WITH("\"compile\":{\"arg\":[]}"), "compile: unknown field \"arg\"; there are args, limits" },
+                { WITH("\"compile\":{\"limits\":{\"cpu_ms\":0}}"),
+                  "compile.limits.cpu_ms: must be at least 1" },
+                { WITH("\"compile\":{\"arg\":[]}"),
+                  "compile: unknown field \"arg\"; there are args, limits" },
                 { WITH("\"options\":{\"x\":1}"), "options: unknown field \"x\"; there are none" },
                 { WITH("\"stdin_fd\":0"), "unknown field \"stdin_fd\"" },
         };

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 #include <string.h>
 
@@ -26,7 +27,8 @@ static void a_clean_run(void **state) {
                     "{\"success\":true,\"message\":\"Code Executed successfully\","
                     "\"data\":{\"output\":\"hello\\n\",\"exitCode\":0,\"executionTime\":42}}");
         assert_view(&outcome, "runtime-head",
-                    "{\"success\":true,\"message\":\"Code executed successfully\",\"data\":{\"stdout\":\"hello\\n\","
+                    "{\"success\":true,\"message\":\"Code executed "
+                    "successfully\",\"data\":{\"stdout\":\"hello\\n\","
                     "\"stderr\":\"\",\"errorType\":\"NONE\",\"exitCode\":0,\"executionTime\":42}}");
 }
 
@@ -37,7 +39,8 @@ static void a_failed_run(void **state) {
                     "{\"success\":true,\"message\":\"Code Executed successfully\","
                     "\"data\":{\"output\":\"hello\\n\",\"exitCode\":1,\"executionTime\":42}}");
         assert_view(&outcome, "runtime-head", /* "error:" in stderr does not make it a compile error */
-                    "{\"success\":true,\"message\":\"Code executed successfully\",\"data\":{\"stdout\":\"hello\\n\","
+                    "{\"success\":true,\"message\":\"Code executed "
+                    "successfully\",\"data\":{\"stdout\":\"hello\\n\","
                     "\"stderr\":\"Traceback: error: ZeroDivisionError\\n\",\"errorType\":\"RUNTIME_ERROR\","
                     "\"exitCode\":1,\"executionTime\":42}}");
 }
@@ -74,7 +77,9 @@ static void a_stopped_run_keeps_its_output(void **state) {
 
 static void our_own_failure_is_not_the_guests(void **state) {
         (void)state;
-        struct retort_outcome outcome = { .status = RETORT_INTERNAL, .exit_code = -1, .message = "no jailer" };
+        struct retort_outcome outcome = { .status = RETORT_INTERNAL,
+                                          .exit_code = -1,
+                                          .message = "no jailer" };
         assert_view(&outcome, "runtime",
                     "{\"success\":false,\"message\":\"Execution failed: no jailer\",\"data\":null}");
         assert_view(&outcome, "runtime-head",
@@ -127,7 +132,8 @@ static void error_types_go_by_status_and_stage(void **state) {
                 { (enum retort_status)99, NULL, RT_RUNTIME_UNKNOWN_ERROR },
         };
         for (size_t i = 0; i < RT_LEN(rows); i++) {
-                struct retort_outcome outcome = { .status = rows[i].status, .error = { .name = rows[i].error },
+                struct retort_outcome outcome = { .status = rows[i].status,
+                                                  .error = { .name = rows[i].error },
                                                   .stderr_data = BYTES("Traceback error: end of file") };
                 if (rt_runtime_error_type_of(&outcome) != rows[i].want)
                         fail_msg("row %zu", i);
@@ -151,15 +157,18 @@ static void models_survive_the_round_trip(void **state) {
                 const struct rt_shape *shape;
                 const char *text;
         } rows[] = {
-                { &rt_runtime_docs_result_shape, "{\"output\":\"o\\u0000\",\"exitCode\":-1,\"executionTime\":5}" },
-                { &rt_runtime_head_result_shape, "{\"stdout\":\"o\",\"stderr\":\"e\",\"errorType\":\"TIMEOUT\","
-                                                 "\"exitCode\":2,\"executionTime\":5}" },
-                { &rt_runtime_docs_response_shape,
-                  "{\"success\":true,\"message\":\"m\",\"data\":{\"output\":\"\",\"exitCode\":0,\"executionTime\":1}}" },
+                { &rt_runtime_docs_result_shape,
+                  "{\"output\":\"o\\u0000\",\"exitCode\":-1,\"executionTime\":5}" },
+                { &rt_runtime_head_result_shape,
+                  "{\"stdout\":\"o\",\"stderr\":\"e\",\"errorType\":\"TIMEOUT\","
+                  "\"exitCode\":2,\"executionTime\":5}" },
+                { &rt_runtime_docs_response_shape, "{\"success\":true,\"message\":\"m\",\"data\":{\"output\":"
+                                                   "\"\",\"exitCode\":0,\"executionTime\":1}}" },
                 { &rt_runtime_head_response_shape, "{\"success\":false,\"message\":\"m\",\"data\":null}" },
                 { &rt_runtime_text_response_shape,
                   "{\"success\":true,\"message\":\"COMPLETED\",\"data\":\"{\\\"success\\\":true}\"}" },
-                { &rt_runtime_text_response_shape, "{\"success\":true,\"message\":\"QUEUED\",\"data\":null}" },
+                { &rt_runtime_text_response_shape,
+                  "{\"success\":true,\"message\":\"QUEUED\",\"data\":null}" },
         };
         for (size_t i = 0; i < RT_LEN(rows); i++) {
                 rt_auto_arena struct rt_arena arena = { 0 };
@@ -167,8 +176,8 @@ static void models_survive_the_round_trip(void **state) {
                 char object[128] __attribute__((aligned(16))) = { 0 };
                 struct retort_error err = { 0 };
                 assert_true(rows[i].shape->size <= sizeof object);
-                if (rt_shape_parse(rows[i].shape, "model", rows[i].text, strlen(rows[i].text), RT_LENIENT, &arena,
-                                   object, &err) < 0)
+                if (rt_shape_parse(rows[i].shape, "model", rows[i].text, strlen(rows[i].text), RT_LENIENT,
+                                   &arena, object, &err) < 0)
                         fail_msg("%s in %s", err.message, rows[i].text);
                 assert_int_equal(rt_shape_json(rows[i].shape, object, &again, &err), 0);
                 assert_string_equal(again, rows[i].text);

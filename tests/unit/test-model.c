@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 #include <jansson.h>
 #include <locale.h>
@@ -32,12 +33,23 @@ static void is_json(const char *text) {
 
 static void utf8_is_strict(void **state) {
         (void)state;
-        static const char *const good[] = { "", "a", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80",
-                                            "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf",
-                                            "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf" };
-        static const char *const bad[] = { "\x80", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2z", "\xe0\x9f\xbf",
-                                           "\xe2\x82", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf",
-                                           "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xf0\x9f\x98" };
+        static const char *const good[] = { "",
+                                            "a",
+                                            "\x7f",
+                                            "\xc2\x80",
+                                            "\xdf\xbf",
+                                            "\xe0\xa0\x80",
+                                            "\xed\x9f\xbf",
+                                            "\xee\x80\x80",
+                                            "\xef\xbf\xbf",
+                                            "\xf0\x90\x80\x80",
+                                            "\xf4\x8f\xbf\xbf" };
+        static const char *const bad[] = {
+                "\x80",         "\xc0\x80",         "\xc1\xbf",         "\xc2",
+                "\xc2z",        "\xe0\x9f\xbf",     "\xe2\x82",         "\xed\xa0\x80",
+                "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+                "\xff",         "\xf0\x9f\x98"
+        };
         for (size_t i = 0; i < RT_LEN(good); i++)
                 assert_true(rt_text_is_utf8(good[i], strlen(good[i])));
         for (size_t i = 0; i < RT_LEN(bad); i++)
@@ -65,11 +77,22 @@ static void chunks_are_cut_between_characters(void **state) {
                 const char *text;
                 size_t cut;
         } rows[] = {
-                { "", 0 },          { "abc", 3 },         { "ab\xc3", 2 },         { "ab\xc3\xa9", 4 },
-                { "\xe2\x82", 0 },  { "\xe2", 0 },        { "\xe2\x82\xac", 3 },   { "x\xf0\x9f\x98", 1 },
-                { "\xf0\x9f", 0 },  { "\xf0\x9f\x98\x80", 4 },
-                { "a\x80", 2 },     { "a\x80\x80\x80", 4 }, /* will never be a character: go on */
-                { "a\xff", 2 },     { "a\xed\xa0", 3 },   { "\xe2\x82z", 3 },      { "\xc0", 1 },
+                { "", 0 },
+                { "abc", 3 },
+                { "ab\xc3", 2 },
+                { "ab\xc3\xa9", 4 },
+                { "\xe2\x82", 0 },
+                { "\xe2", 0 },
+                { "\xe2\x82\xac", 3 },
+                { "x\xf0\x9f\x98", 1 },
+                { "\xf0\x9f", 0 },
+                { "\xf0\x9f\x98\x80", 4 },
+                { "a\x80", 2 },
+                { "a\x80\x80\x80", 4 }, /* will never be a character: go on */
+                { "a\xff", 2 },
+                { "a\xed\xa0", 3 },
+                { "\xe2\x82z", 3 },
+                { "\xc0", 1 },
         };
         for (size_t i = 0; i < RT_LEN(rows); i++)
                 assert_int_equal(rt_model_utf8_cut(rows[i].text, strlen(rows[i].text)), rows[i].cut);
@@ -77,9 +100,14 @@ static void chunks_are_cut_between_characters(void **state) {
 
 static void base64_is_the_standards(void **state) {
         (void)state;
-        static const char *const rows[][2] = { { "", "" },         { "f", "Zg==" },         { "fo", "Zm8=" },
-                                               { "foo", "Zm9v" },  { "foob", "Zm9vYg==" },  { "fooba", "Zm9vYmE=" },
-                                               { "foobar", "Zm9vYmFy" }, { "\xff\xfe\xfd", "//79" } };
+        static const char *const rows[][2] = { { "", "" },
+                                               { "f", "Zg==" },
+                                               { "fo", "Zm8=" },
+                                               { "foo", "Zm9v" },
+                                               { "foob", "Zm9vYg==" },
+                                               { "fooba", "Zm9vYmE=" },
+                                               { "foobar", "Zm9vYmFy" },
+                                               { "\xff\xfe\xfd", "//79" } };
         rt_auto_arena struct rt_arena arena = { 0 };
         for (size_t i = 0; i < RT_LEN(rows); i++) {
                 char text[16] = { 0 };
@@ -91,12 +119,13 @@ static void base64_is_the_standards(void **state) {
                 assert_int_equal(size, strlen(rows[i][0]));
                 assert_memory_equal(data, rows[i][0], size);
         }
-        static const char *const bad[] = { "Z", "Zg", "Zg=", "Zh==", "Zm9=", "Zm 9", "=m9v", "Zg==Zg==", "====",
-                                           "Z===", "Zm9v\n", "Zm9-" };
+        static const char *const bad[] = { "Z",    "Zg",       "Zg=",  "Zh==", "Zm9=",   "Zm 9",
+                                           "=m9v", "Zg==Zg==", "====", "Z===", "Zm9v\n", "Zm9-" };
         for (size_t i = 0; i < RT_LEN(bad); i++) {
                 char *data = NULL;
                 size_t size = 0;
-                assert_int_equal(rt_base64_decode(&arena, bad[i], strlen(bad[i]), &data, &size), RT_BASE64_BAD);
+                assert_int_equal(rt_base64_decode(&arena, bad[i], strlen(bad[i]), &data, &size),
+                                 RT_BASE64_BAD);
         }
 }
 
@@ -109,13 +138,15 @@ static void any_bytes_make_valid_json(void **state) {
                 char bytes[2] = { (char)(n >> 8), (char)n };
                 rt_auto_json struct rt_json json = RT_JSON();
                 rt_json_text(&json, bytes, 2);
-                json_t *value = json_loadb(json.buf.data, json.buf.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+                json_t *value =
+                        json_loadb(json.buf.data, json.buf.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
                 assert_non_null(value);
                 if (rt_text_is_utf8(bytes, 2)) {
                         assert_int_equal(json_string_length(value), 2);
                         assert_memory_equal(json_string_value(value), bytes, 2);
                 } else {
-                        assert_non_null(strstr(json_string_value(value) + (bytes[0] ? 0 : 1), RT_TEXT_REPLACEMENT));
+                        assert_non_null(
+                                strstr(json_string_value(value) + (bytes[0] ? 0 : 1), RT_TEXT_REPLACEMENT));
                 }
                 json_decref(value);
         }
@@ -194,7 +225,7 @@ static char *outcome_round_trip(const char *text) {
 
 static void outcomes_survive_the_round_trip(void **state) {
         (void)state;
-        struct retort_outcome samples[] = { sample_full(), sample_ok(), sample_nonzero(),
+        struct retort_outcome samples[] = { sample_full(),          sample_ok(),         sample_nonzero(),
                                             sample_compile_error(), sample_wall_limit(), { 0 } };
         for (size_t i = 0; i < RT_LEN(samples); i++) {
                 rt_auto_free char *text = NULL;
@@ -213,9 +244,12 @@ static void an_outcome_is_written_in_its_order(void **state) {
                 "\"limit\":{\"name\":\"wall_ms\",\"value\":500,\"measured\":501,\"how\":\"timer\"},"
                 "\"stdout\":\"part\\n\",\"stderr\":\"/wBydWJiaXNo\",\"stderr_encoding\":\"base64\","
                 "\"truncated\":{\"stdout\":true,\"stderr\":false},"
-                "\"items\":[{\"html\":\"<b>bold</b>\",\"png\":\"iVBORw0K\",\"extra\":{\"application/geo+json\":"
-                "{\"a\":[1,2.5,-3e-07,\"\\u0000\xc3\xa9\"]},\"application/vnd.vegalite.v5+json\":{\"mark\":\"bar\"}},"
-                "\"is_main_result\":false},{\"text\":\"42\",\"markdown\":\"m\",\"jpeg\":\"j\",\"svg\":\"<svg/>\","
+                "\"items\":[{\"html\":\"<b>bold</b>\",\"png\":\"iVBORw0K\",\"extra\":{\"application/"
+                "geo+json\":"
+                "{\"a\":[1,2.5,-3e-07,\"\\u0000\xc3\xa9\"]},\"application/"
+                "vnd.vegalite.v5+json\":{\"mark\":\"bar\"}},"
+                "\"is_main_result\":false},{\"text\":\"42\",\"markdown\":\"m\",\"jpeg\":\"j\",\"svg\":\"<svg/"
+                ">\","
                 "\"pdf\":\"p\",\"latex\":\"$x$\",\"json\":{\"k\":null,\"big\":9007199254740993},"
                 "\"javascript\":\"f()\",\"chart\":{\"type\":\"line\"},\"data\":[],\"is_main_result\":true}],"
                 "\"error\":{\"name\":\"KeyError\",\"value\":\"'a'\",\"traceback\":\"Traceback\\n\"},"
@@ -227,7 +261,8 @@ static void an_outcome_is_written_in_its_order(void **state) {
                 "\"user_ms\":300,\"system_ms\":100,\"peak_memory_bytes\":1048576,\"processes\":3,"
                 "\"output_bytes\":13,\"measured\":{\"cpu\":\"rusage\",\"memory\":\"cgroup2 memory.peak\","
                 "\"processes\":\"cgroup2 pids.peak\"}},\"start\":\"cold\","
-                "\"isolation\":{\"level\":\"reduced\",\"missing\":[\"cgroup\",\"landlock\"]},\"message\":\"m\"}";
+                "\"isolation\":{\"level\":\"reduced\",\"missing\":[\"cgroup\",\"landlock\"]},\"message\":"
+                "\"m\"}";
         struct retort_outcome outcome = sample_full();
         rt_auto_free char *text = NULL;
         assert_int_equal(retort_outcome_json(&outcome, &text, NULL), 0);
@@ -266,10 +301,14 @@ static void an_outcome_is_read_as_it_was(void **state) {
 /* Texts from guests with any rubbish in them still make an outcome that reads back. */
 static void hostile_outcomes_stay_json(void **state) {
         (void)state;
-        static const struct retort_extra extra[] = { { "a", "1" }, { "a", "2" }, { "\xff", "3" }, { "b", NULL },
-                                                     { "c", "}" } };
-        static const struct retort_item items[] = { { .text = "\xed\xa0\x80", .json = "{", .chart = "nan",
-                                                      .extra = extra, .n_extra = RT_LEN(extra) } };
+        static const struct retort_extra extra[] = {
+                { "a", "1" }, { "a", "2" }, { "\xff", "3" }, { "b", NULL }, { "c", "}" }
+        };
+        static const struct retort_item items[] = { { .text = "\xed\xa0\x80",
+                                                      .json = "{",
+                                                      .chart = "nan",
+                                                      .extra = extra,
+                                                      .n_extra = RT_LEN(extra) } };
         struct retort_outcome outcome = sample_ok();
         outcome.status = RETORT_NONZERO;
         outcome.stdout_data = (struct retort_bytes)BYTES("\0\x01\x1f\"\\/\x7f\xe2\x80\xa8");
@@ -294,7 +333,7 @@ static void statuses_have_names(void **state) {
         assert_string_equal(retort_status_name(RETORT_OK), "ok");
         assert_string_equal(retort_status_name(RETORT_INTERNAL), "internal");
         assert_null(retort_status_name((enum retort_status)(RETORT_INTERNAL + 1)));
-        assert_null(retort_status_name((enum retort_status)-1));
+        assert_null(retort_status_name((enum retort_status) - 1));
 }
 
 static void new_outcomes_are_empty(void **state) {
@@ -368,6 +407,89 @@ static void events_without_their_members_are_refused(void **state) {
         assert_null(text);
 }
 
+struct refusal {
+        const char *json;
+        const char *words; /* part of the message */
+};
+
+static void assert_words(int r, const struct retort_error *err, const struct refusal *row) {
+        if (r != RETORT_E_INPUT || err->code != r || !strstr(err->message, row->words))
+                fail_msg("%d \"%s\" for %s", r, err->message, row->json);
+}
+
+#define EVENT(type) "{\"seq\":0,\"at_ms\":0,\"type\":\"" type "\""
+static void wrong_events_are_refused(void **state) {
+        (void)state;
+        static const struct refusal rows[] = {
+                { "{}", "seq: is required" },
+                { "{\"seq\":-1,\"at_ms\":0,\"type\":\"end\"}", "seq: must be at least 0" },
+                { "{\"seq\":0,\"at_ms\":-0.5,\"type\":\"end\"}", "at_ms: must be between 0 and" },
+                { "{\"seq\":0,\"at_ms\":1e18,\"type\":\"end\"}", "at_ms: must be between 0 and" },
+                { "{\"seq\":0,\"at_ms\":\"0\",\"type\":\"end\"}", "at_ms: must be a number" },
+                { EVENT("begin") "}", "type: \"begin\" is none" },
+                { EVENT("end") "}", "one of type \"end\" has seq, at_ms, type and outcome" },
+                { EVENT("stdout") ",\"step_name\":\"run\"}", "step_name, and text or base64" },
+                { EVENT("started") ",\"step_name\":\"run\",\"text\":\"\"}", "and nothing else" },
+                { EVENT("stdout") ",\"step_name\":\"run\",\"text\":\"\",\"base64\":\"/w==\"}",
+                  "base64: says again" },
+                { EVENT("stdout") ",\"step_name\":\"run\",\"base64\":\"?\"}", "base64: is not base64" },
+                { EVENT("item") ",\"item\":{\"text\":1}}", "item.text: must be a string" },
+                { EVENT("item") ",\"item\":{\"gif\":\"\"}}", "item: unknown field \"gif\"" },
+                { EVENT("error") ",\"error\":{\"name\":\"E\"}}", "error.value: is required" },
+                { EVENT("end") ",\"outcome\":{\"status\":\"ok\",\"steps\":[{\"name\":\"run\","
+                               "\"status\":\"ok\",\"usage\":{\"measured\":{\"cpu\":1}}}]}}",
+                  "outcome.steps[0].usage.measured.cpu: must be a string" },
+        };
+        for (size_t i = 0; i < RT_LEN(rows); i++) {
+                struct retort_error err = { 0 };
+                struct retort_event *event = NULL;
+                assert_words(retort_event_parse(rows[i].json, strlen(rows[i].json), &event, &err), &err,
+                             &rows[i]);
+                assert_null(event);
+        }
+}
+
+static void wrong_outcomes_are_refused(void **state) {
+        (void)state;
+        static const struct refusal rows[] = {
+                { "{}", "status: is required" },
+                { "{\"status\":0}", "status: must be a string" },
+                { "{\"status\":\"fine\"}", "status: \"fine\" is none" },
+                { "{\"status\":\"ok\",\"exit_code\":2147483648}", "exit_code: must be at most 2147483647" },
+                { "{\"status\":\"ok\",\"stdout\":\"x\",\"stdout_encoding\":\"base64\"}", "stdout: is not" },
+                { "{\"status\":\"ok\",\"truncated\":{\"stdout\":1}}", "truncated.stdout: must be true or" },
+                { "{\"status\":\"ok\",\"limit\":{\"value\":1}}", "limit.name: is required" },
+                { "{\"status\":\"ok\",\"items\":[{},{\"extra\":[]}]}", "items[1].extra: must be an object" },
+                { "{\"status\":\"ok\",\"items\":[{\"html\":\"\\u0000\"}]}",
+                  "items[0].html: must not contain" },
+                { "{\"status\":\"ok\",\"diagnostics\":[{\"message\":\"\",\"line\":-1}]}",
+                  "diagnostics[0].line: must be at least 0" },
+                { "{\"status\":\"ok\",\"isolation\":{\"missing\":[1]}}", "isolation.missing[0]: must be a" },
+        };
+        for (size_t i = 0; i < RT_LEN(rows); i++) {
+                struct retort_error err = { 0 };
+                struct retort_outcome *outcome = NULL;
+                assert_words(retort_outcome_parse(rows[i].json, strlen(rows[i].json), &outcome, &err), &err,
+                             &rows[i]);
+                assert_null(outcome);
+        }
+}
+
+static void deep_values_are_refused(void **state) {
+        (void)state;
+        rt_auto_buf struct rt_buf json = RT_BUF(8192);
+        (void)rt_buf_printf(&json, "{\"status\":\"ok\",\"items\":[{\"json\":");
+        for (size_t i = 0; i <= RT_JSON_DEPTH; i++)
+                (void)rt_buf_add(&json, "[", 1);
+        for (size_t i = 0; i <= RT_JSON_DEPTH; i++)
+                (void)rt_buf_add(&json, "]", 1);
+        (void)rt_buf_printf(&json, "}]}");
+        struct retort_error err = { 0 };
+        struct retort_outcome *outcome = NULL;
+        const struct refusal row = { "deep nesting", "items[0].json: is nested more than 512 deep" };
+        assert_words(retort_outcome_parse(json.data, json.size, &outcome, &err), &err, &row);
+}
+
 /* Durations come back to the nanosecond, up to the longest there is. */
 static void durations_are_exact(void **state) {
         (void)state;
@@ -391,6 +513,8 @@ static void ids_are_ulids(void **state) {
         assert_string_equal(id, "00000000000000000000000000");
         memset(random, 0xff, sizeof random);
         rt_model_id(id, (1ull << 48) - 1, random);
+        assert_string_equal(id, "7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
+        rt_model_id(id, UINT64_MAX, random); /* a time of more than 48 bits is cut to them */
         assert_string_equal(id, "7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
         memset(random, 0, sizeof random);
         random[9] = 1;
@@ -419,6 +543,9 @@ int main(void) {
                 cmocka_unit_test(new_outcomes_are_empty),
                 cmocka_unit_test(events_survive_the_round_trip),
                 cmocka_unit_test(events_without_their_members_are_refused),
+                cmocka_unit_test(wrong_events_are_refused),
+                cmocka_unit_test(wrong_outcomes_are_refused),
+                cmocka_unit_test(deep_values_are_refused),
                 cmocka_unit_test(durations_are_exact),
                 cmocka_unit_test(ids_are_ulids),
         };
