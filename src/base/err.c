@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void set(struct retort_error *err, int code, const char *format, va_list args) {
+__attribute__((format(printf, 3, 0))) static void set(struct retort_error *err, int code, const char *format, va_list args) {
         if (!err)
                 return;
         err->code = code;
