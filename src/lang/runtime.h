@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A runtime in memory: what load.c makes of runtime.yaml, and the other files of this folder read.
+ * docs/runtimes.md says what each key means.
+ */
+#pragma once
+
+#include <regex.h>
+
+#include "base/yaml.h"
+#include "lang/lang.h"
+#include "lang/template.h"
+
+/* A compiled POSIX extended regular expression. Its value is what its last group matched. */
+struct rt_pattern {
+        regex_t regex;
+        struct rt_pattern *next; /* all of a set, for freeing */
+};
+
+struct rt_step_def {
+        const struct rt_yaml_node *argv_node; /* NULL: no such step */
+        const struct rt_yaml_node *env_node;
+        const struct rt_template *argv;
+        size_t n_argv;
+        const struct rt_env_def {
+                const char *name;
+                struct rt_template value;
+        } * env;
+        size_t n_env;
+        struct retort_limits limits; /* 0: RETORT_LIMITS' default */
+};
+
+enum rt_diagnostic_field {
+        RT_FIELD_NONE,
+        RT_FIELD_FILE,
+        RT_FIELD_LINE,
+        RT_FIELD_COLUMN,
+        RT_FIELD_SEVERITY,
+        RT_FIELD_MESSAGE,
+        RT_FIELD_COUNT
+};
+
+struct rt_diagnostic_def {
+        const struct rt_pattern *pattern;
+        const enum rt_diagnostic_field *fields; /* of the groups, in order */
+        size_t n_fields;
+        bool caret; /* the column is where a following line has its caret */
+};
+
+struct rt_runtime {
+        const char *file; /* as named in messages */
+        const char *dir;  /* the folder's name under the runtimes directory */
+        const char *name;
+        const char *title;
+        const char *const *aliases;
+        const char *const *extensions;
+        const struct rt_yaml_node *name_node;
+        const struct rt_yaml_node *aliases_node;
+        struct {
+                /* For each program its names or absolute paths, best first; the first is what {program:NAME}
+                 * says. */
+                const char *const *const *programs;
+                const char *install;
+                struct {
+                        const char *const *args;
+                        const struct rt_pattern *pattern;
+                } version;
+        } toolchain;
+        struct {
+                const char *name; /* of the file that `code` becomes */
+                bool braces;      /* patterns see an outline: see source.h */
+                const struct rt_pattern *file;
+                const struct rt_pattern *main;
+                const struct rt_pattern *package;
+        } source;
+        struct rt_step_def compile;
+        struct rt_step_def run;
+        const struct rt_diagnostic_def *diagnostics;
+        size_t n_diagnostics;
+};
+
+struct rt_lang_set {
+        struct rt_arena arena;
+        struct rt_pattern *patterns;
+        struct rt_runtime **runtimes; /* sorted by name */
+        size_t n;
+};
+
+/* What pattern's last group matched first in text, as [*ret_start, *ret_end). */
+bool rt_pattern_find(const struct rt_pattern *pattern, const char *text, size_t size, size_t *ret_start,
+                     size_t *ret_end);
+
+/* The absolute path of a program by its alternatives, in places the guest sees too; NULL: not installed. */
+const char *rt_program_find(const char *const *alternatives, struct rt_arena *arena);
+/* The entry of toolchain.programs whose first alternative is name; NULL: none. */
+const char *const *rt_program_named(const struct rt_runtime *runtime, const char *name);
