@@ -156,7 +156,7 @@ static void find_places(const struct rt_jailer *j, unsigned slot, struct rt_slot
         (void)snprintf(places->runtimes, sizeof places->runtimes, "%s", j->options.runtimes);
 }
 
-static pid_t clone_keeper(struct rt_jailer *j, unsigned slot, struct rt_keeper *k, int leaf, const int go[2],
+static pid_t clone_keeper(struct rt_jailer *j, unsigned slot, struct rt_keeper *k, int leaf, int go_read, int go_write,
                           int engine_end) {
         uint64_t flags = 0;
         for (size_t i = 0; i < RT_LEN(namespaces); i++)
@@ -166,9 +166,9 @@ static pid_t clone_keeper(struct rt_jailer *j, unsigned slot, struct rt_keeper *
         pid_t jailer = getpid();
         pid_t pid = clone_with(flags, &j->slots[slot].pidfd, leaf);
         if (pid == 0) {
-                (void)rt_close(go[1]);
+                (void)rt_close(go_write);
                 (void)rt_close(engine_end);
-                be_keeper(j, k, go[0], jailer);
+                be_keeper(j, k, go_read, jailer);
         }
         return pid;
 }
@@ -197,7 +197,7 @@ int rt_jailer_make_slot(struct rt_jailer *j, unsigned slot, struct rt_slot_place
         if (r < 0)
                 return r;
         k.engine = keeper_end;
-        pid_t pid = clone_keeper(j, slot, &k, leaf, go, engine_end);
+        pid_t pid = clone_keeper(j, slot, &k, leaf, go_read, go_write, engine_end);
         if (pid < 0)
                 r = rt_fail_errno(err, "cannot make a keeper in new namespaces");
         else if (user_ns)

@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
-#include "model/model.h"
+#include "base/text.h"
 
 enum { CHUNK = 65536, DRAIN_MS = 1000 };
 
@@ -104,7 +104,7 @@ static void tell_output(struct rt_pump *p, struct rt_stream *s, const char *data
 
 /* Passes a chunk on, cut between characters. chunk has room for what was held back before it. */
 static void pass_on(struct rt_pump *p, struct rt_stream *s, char *chunk, size_t size) {
-        size_t whole = rt_model_utf8_cut(chunk, size);
+        size_t whole = rt_text_cut(chunk, size);
         tell_output(p, s, chunk, whole);
         s->n_held = size - whole;
         memcpy(s->held, chunk + whole, s->n_held);

@@ -10,7 +10,7 @@
 
 #include "base/err.h"
 #include "base/util.h"
-#include "model/text.h"
+#include "base/text.h"
 #include "model/view.h"
 
 static void release(json_t **value) {

@@ -12,7 +12,8 @@
 #include "base/err.h"
 #include "base/util.h"
 #include "model/model.h"
-#include "model/text.h"
+#include "base/text.h"
+#include "model/base64.h"
 
 enum { MAX_DEPTH = 12 }; /* event, outcome, steps, [i], usage, measured, cpu, and to spare */
 
@@ -64,7 +65,7 @@ static int __attribute__((format(printf, 2, 3), cold)) bad(struct reader *in, co
         char text[400];
         (void)vsnprintf(text, sizeof text, format, args);
         va_end(args);
-        (void)rt_buf_add(&words, text, rt_model_utf8_cut(text, strlen(text)));
+        (void)rt_buf_add(&words, text, rt_text_cut(text, strlen(text)));
         return rt_fail(in->err, RETORT_E_INPUT, "%s: %s", path.size ? path.data : in->what,
                        words.data ? words.data : "");
 }
@@ -81,7 +82,7 @@ static struct quoted quote(const char *name) {
         struct quoted quoted = { "?" };
         size_t size = strnlen(name, 40);
         rt_auto_json struct rt_json json = RT_JSON();
-        rt_json_text(&json, name, rt_model_utf8_cut(name, size));
+        rt_json_text(&json, name, rt_text_cut(name, size));
         if (json.buf.data)
                 (void)snprintf(quoted.text, sizeof quoted.text, "%s", json.buf.data);
         return quoted;

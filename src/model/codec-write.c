@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "model/text.h"
+#include "base/text.h"
+#include "model/base64.h"
 
 #define AT(type) (*(type const *)(const void *)((const char *)object + field->at))
 #define COUNT (*(const size_t *)(const void *)((const char *)object + field->count_at))

@@ -9,7 +9,8 @@
 
 #include "base/err.h"
 #include "base/util.h"
-#include "model/text.h"
+#include "base/text.h"
+#include "model/base64.h"
 
 static void add(struct rt_json *json, const char *data, size_t size) {
         if (!json->failed && rt_buf_add(&json->buf, data, size) != RT_BUF_OK)

@@ -24,10 +24,6 @@ struct rt_model_outcome *rt_model_outcome_new(void);
 int rt_model_request_copy(const struct retort_request *request, struct retort_request **ret_request,
                           struct retort_error *err);
 
-/* How many bytes of this chunk can go on now: all of them, or all but the one to three that begin a character
- * which the next chunk may complete. Bytes that are not UTF-8 are never held back. */
-size_t rt_model_utf8_cut(const char *data, size_t size);
-
 /* An id as of ULID: 48 bits of time and 80 random ones, 26 characters that sort by time, and a NUL. */
 enum { RT_MODEL_ID_SIZE = 27, RT_MODEL_ID_RANDOM = 10 };
 void rt_model_id(char out[RT_MODEL_ID_SIZE], uint64_t unix_ms, const unsigned char random[RT_MODEL_ID_RANDOM]);

@@ -8,7 +8,7 @@
 #include "base/util.h"
 #include "model/agentbay.h"
 #include "model/runtime_api.h"
-#include "model/text.h"
+#include "base/text.h"
 
 const struct retort_step *rt_view_compile_step(const struct retort_outcome *outcome) {
         for (size_t i = 0; i < outcome->n_steps; i++)

@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/util.h"
+#include "base/text.h"
 #include "model/model.h"
 
 static const char full[] =
@@ -292,7 +293,7 @@ static void sentences_stay_text(void **state) {
                 (void)rt_buf_printf(&json, "\xe2\x82\xac");
         (void)rt_buf_printf(&json, "\":1}");
         assert_int_equal(retort_request_parse(json.data, json.size, &request, &err), RETORT_E_INPUT);
-        assert_int_equal(rt_model_utf8_cut(err.message, strlen(err.message)), strlen(err.message));
+        assert_int_equal(rt_text_cut(err.message, strlen(err.message)), strlen(err.message));
         assert_non_null(strstr(err.message, "\xe2\x82\xac\""));
 }
 

@@ -19,7 +19,8 @@
 #include "model/codec.h"
 #include "model/json.h"
 #include "model/model.h"
-#include "model/text.h"
+#include "base/text.h"
+#include "model/base64.h"
 
 static void is_json(const char *text) {
         json_error_t why;
@@ -95,7 +96,7 @@ static void chunks_are_cut_between_characters(void **state) {
                 { "\xc0", 1 },
         };
         for (size_t i = 0; i < RT_LEN(rows); i++)
-                assert_int_equal(rt_model_utf8_cut(rows[i].text, strlen(rows[i].text)), rows[i].cut);
+                assert_int_equal(rt_text_cut(rows[i].text, strlen(rows[i].text)), rows[i].cut);
 }
 
 static void base64_is_the_standards(void **state) {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/text.h"
+#include "base/text.h"
 
 #include <stdint.h>
-
-#include "model/model.h"
+#include <string.h>
 
 /* What each first byte asks for: the size of the character, and the range of its second byte. The ranges
  * are what keeps out overlong forms, surrogates and what lies above U+10FFFF. */
@@ -71,7 +70,7 @@ bool rt_text_is_utf8(const char *data, size_t size) {
         return true;
 }
 
-size_t rt_model_utf8_cut(const char *data, size_t size) {
+size_t rt_text_cut(const char *data, size_t size) {
         for (size_t back = 1; back <= 3 && back <= size; back++) {
                 size_t want = 0;
                 size_t start = size - back;
@@ -85,59 +84,37 @@ size_t rt_model_utf8_cut(const char *data, size_t size) {
         return size;
 }
 
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-void rt_base64_encode(const char *data, size_t size, char *out) {
-        const unsigned char *in = (const unsigned char *)data;
-        for (size_t i = 0; i < size; i += 3, out += 4) {
-                size_t left = size - i;
-                uint32_t bits = (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0) |
-                                (left > 2 ? in[i + 2] : 0);
-                out[0] = digits[bits >> 18];
-                out[1] = digits[bits >> 12 & 63];
-                out[2] = left > 1 ? digits[bits >> 6 & 63] : '=';
-                out[3] = left > 2 ? digits[bits & 63] : '=';
+char *rt_text_clean(struct rt_arena *arena, const char *text, size_t size) {
+        if (rt_text_is_utf8(text, size))
+                return rt_arena_copy(arena, text, size);
+        char *clean = size < SIZE_MAX / 3 ? rt_arena_alloc(arena, 3 * size + 1) : NULL;
+        char *to = clean;
+        for (size_t at = 0; clean && at < size;) {
+                size_t n = rt_text_char(text + at, size - at);
+                memcpy(to, n ? text + at : RT_TEXT_REPLACEMENT, n ? n : 3);
+                to += n ? n : 3;
+                at += n ? n : 1;
         }
+        return clean;
 }
 
-static int digit_value(char c) {
-        if (c >= 'A' && c <= 'Z')
-                return c - 'A';
-        if (c >= 'a' && c <= 'z')
-                return c - 'a' + 26;
-        if (c >= '0' && c <= '9')
-                return c - '0' + 52;
-        return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* Four characters to three bytes, of which the caller takes those before the padding. */
-static bool decode_group(const char *text, size_t padding, char out[3]) {
-        uint32_t bits = 0;
-        for (size_t i = 0; i < 4; i++) {
-                int value = i + padding >= 4 ? 0 : digit_value(text[i]);
-                if (value < 0)
-                        return false;
-                bits = bits << 6 | (uint32_t)value;
+struct rt_text_shown rt_text_show(const char *text) {
+        struct rt_text_shown shown = { 0 };
+        size_t size = strnlen(text, sizeof shown.text);
+        size_t to = 0;
+        for (size_t at = 0; at < size;) {
+                size_t n = rt_text_char(text + at, size - at);
+                if (to + (n ? n : 1) + sizeof "..." > sizeof shown.text) {
+                        memcpy(shown.text + to, "...", 3);
+                        break;
+                }
+                bool plain = n > 1 || (n == 1 && text[at] >= ' ' && text[at] != 0x7f);
+                if (plain)
+                        memcpy(shown.text + to, text + at, n);
+                else
+                        shown.text[to] = '?';
+                to += plain ? n : 1;
+                at += n ? n : 1;
         }
-        out[0] = (char)(bits >> 16);
-        out[1] = (char)(bits >> 8);
-        out[2] = (char)bits;
-        return (bits & ((1u << 8 * padding) - 1)) == 0;
-}
-
-enum rt_base64_result rt_base64_decode(struct rt_arena *arena, const char *text, size_t size, char **ret_data,
-                                       size_t *ret_size) {
-        if (size % 4 != 0)
-                return RT_BASE64_BAD;
-        size_t padding = size == 0 || text[size - 1] != '=' ? 0 : text[size - 2] == '=' ? 2 : 1;
-        char *data = rt_arena_alloc(arena, size / 4 * 3 + 1);
-        if (!data)
-                return RT_BASE64_NOMEM;
-        for (size_t i = 0; i < size; i += 4)
-                if (!decode_group(text + i, i + 4 == size ? padding : 0, data + i / 4 * 3))
-                        return RT_BASE64_BAD;
-        *ret_size = size / 4 * 3 - padding;
-        data[*ret_size] = 0;
-        *ret_data = data;
-        return RT_BASE64_OK;
+        return shown;
 }
