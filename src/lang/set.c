@@ -158,3 +158,10 @@ const char *rt_lang_read_version(const struct rt_runtime *runtime, const char *o
                 version = rt_text_clean(arena, output + start, end - start);
         return version ? version : "";
 }
+
+bool rt_lang_version_fits(const char *installed, const char *wanted) {
+        if (!wanted || !*wanted || strcmp(wanted, "*") == 0)
+                return true;
+        size_t size = strlen(wanted);
+        return strncmp(installed, wanted, size) == 0 && (!installed[size] || strchr("._", installed[size]));
+}
