@@ -394,6 +394,9 @@ RETORT_API int retort_engine_isolation(retort_engine *engine, char **ret_json, s
  * [{"name", "title", "aliases": [..], "installed", "version", "install": how to get it}]. Runs the toolchains'
  * version commands the first time; blocks for at most 5 s for each. */
 RETORT_API int retort_engine_languages(retort_engine *engine, char **ret_json, struct retort_error *err);
+/* The name of the runtime that a file's extension belongs to ("x.py"), or NULL. Does not look at the file. The text
+ * lives as long as the engine. */
+RETORT_API const char *retort_engine_language_of_file(retort_engine *engine, const char *file_name);
 
 #ifdef __cplusplus
 }

@@ -4,7 +4,7 @@
  */
 #include "base/err.h"
 #include "lang/runtime.h"
-#include "lang/text.h"
+#include "base/text.h"
 
 /* A line is looked at up to here: C++ can print templates for pages. */
 enum { MAX_LINE = 16 * 1024, MAX_GROUPS = 16 };

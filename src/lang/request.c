@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-#include "lang/text.h"
+#include "base/text.h"
 
 /* What the kernel takes: one argument (MAX_ARG_STRLEN of linux/binfmts.h, NUL included), and half of what all
  * may have under the usual 8 MiB stack, so that ours fit beside the request's. */

@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 #include "lang/runtime.h"
-#include "lang/text.h"
+#include "base/text.h"
 
 const struct rt_runtime *rt_lang_at(const struct rt_lang_set *set, size_t index) {
         return index < set->n ? set->runtimes[index] : NULL;

@@ -6,7 +6,7 @@
 #include "lang/source.h"
 
 #include "base/err.h"
-#include "lang/text.h"
+#include "base/text.h"
 
 /* Longest outline that patterns see: room for the declarations of hundreds of members. A regular expression
  * may take the square of its text's length (16 KiB: 0.1 s at worst), and the text is a stranger's. */

@@ -15,7 +15,7 @@
 #include "base/util.h"
 #include "lang/lang.h"
 #include "lang/source.h"
-#include "lang/text.h"
+#include "base/text.h"
 
 static struct rt_lang_set *tree;
 

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A box comes and goes here: new pid and IPC namespaces with retort-init as their first process, entered through the
+ * slot's cgroup; and its end, which takes every process with it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/util.h"
+#include "box/init.h"
+#include "box/keeper.h"
+#include "box/root.h"
+
+enum { DEATH_MS = 5000 };
+
+static void tell_failure(int socket, const struct retort_error *err) {
+        struct rt_wire_message message = { .op = RT_FAIL };
+        message.fail.code = err->code;
+        (void)snprintf(message.fail.message, sizeof message.fail.message, "%.511s", err->message);
+        (void)rt_wire_send(socket, &message, NULL, 0);
+}
+
+/* What retort-init could regain by being executed as the slot's root is what stays in the bounding set: ids only, and
+ * only where there are ids to change to. */
+static int narrow_capabilities(const struct rt_keeper *k) {
+        for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
+                bool needed = cap == CAP_SETUID || cap == CAP_SETGID || cap == CAP_SETPCAP;
+                if (!(needed && k->can_setuid) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
+                        return -1;
+        }
+        return 0;
+}
+
+static int prepare_box(const struct rt_keeper *k, struct retort_error *err) {
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+                return rt_fail_errno(err, "cannot bind the box to its keeper");
+        if (rt_cgroup_join(&k->cgroup) < 0)
+                return rt_fail_errno(err, "cannot join the box's cgroup");
+        if (rt_keeper_has(k, RT_BOX_CGROUP_NS) && unshare(CLONE_NEWCGROUP) < 0)
+                return rt_fail_errno(err, "cannot make a cgroup namespace");
+        if (rt_keeper_has(k, RT_BOX_PID_NS)) {
+                int r = rt_root_mount_proc(err);
+                if (r < 0)
+                        return r;
+        }
+        if (rt_keeper_has(k, RT_BOX_CAPABILITIES) && narrow_capabilities(k) < 0)
+                return rt_fail_errno(err, "cannot drop capabilities");
+        return 0;
+}
+
+/* The first process of a box, still running the keeper's code. */
+static void be_init(const struct rt_keeper *k, int socket) {
+        struct retort_error err = { 0 };
+        if (prepare_box(k, &err) == 0) {
+                int init_exe = fcntl(k->init_exe, F_DUPFD_CLOEXEC, 10);
+                int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+                if (init_exe >= 0 && null >= 0 && dup2(null, 0) == 0 && dup2(null, 1) == 1 && dup2(null, 2) == 2 &&
+                    dup2(socket, RT_INIT_SOCKET) >= 0) {
+                        char *const argv[] = { "retort-init", NULL };
+                        char *const env[] = { NULL };
+                        (void)close_range(RT_INIT_SOCKET + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+                        (void)execveat(init_exe, "", argv, env, AT_EMPTY_PATH);
+                }
+                (void)rt_fail_errno(&err, "cannot start retort-init");
+        }
+        tell_failure(socket, &err);
+        _exit(126);
+}
+
+static pid_t clone_init(struct rt_keeper *k) {
+        struct clone_args args = { .flags = CLONE_PIDFD, .pidfd = (uintptr_t)&k->init_pidfd, .exit_signal = SIGCHLD };
+        if (rt_keeper_has(k, RT_BOX_PID_NS))
+                args.flags |= CLONE_NEWPID;
+        if (rt_keeper_has(k, RT_BOX_IPC_NS))
+                args.flags |= CLONE_NEWIPC;
+        if (k->cgroup.leaf >= 0) {
+                args.flags |= CLONE_INTO_CGROUP;
+                args.cgroup = (uint64_t)k->cgroup.leaf;
+        }
+        return (pid_t)syscall(SYS_clone3, &args, sizeof args);
+}
+
+/* Tells init who the guest is, and waits for a parked process. */
+static int await_parked(struct rt_keeper *k, struct retort_error *err) {
+        struct rt_wire_message message = { .op = RT_ARM };
+        message.arm = (struct rt_wire_arm){ .mechanisms = k->mechanisms, .guest_uid = k->guest_uid,
+                                            .can_setuid = k->can_setuid, .places = k->places };
+        if (rt_wire_send(k->init_socket, &message, NULL, 0) < 0)
+                return rt_fail_errno(err, "cannot speak to retort-init");
+        struct pollfd wait = { .fd = k->init_socket, .events = POLLIN };
+        int fds[RT_WIRE_MAX_FDS] = { -1, -1, -1, -1, -1 };
+        int ready = poll(&wait, 1, DEATH_MS);
+        int r = ready == 1 ? rt_wire_receive(k->init_socket, &message, fds) : ready;
+        k->listener = rt_take_fd(&fds[0]);
+        if (r == 1 && message.op == RT_PARKED)
+                return 0;
+        if (r == 1 && message.op == RT_FAIL) {
+                message.fail.message[sizeof message.fail.message - 1] = 0;
+                return rt_fail(err, message.fail.code, "%s", message.fail.message);
+        }
+        if (r == 1 && message.op == RT_BAD_EXEC) {
+                errno = message.exited.exec_errno;
+                return rt_fail_errno(err, "the parked process could not give up its rights");
+        }
+        return rt_fail(err, RETORT_E_SYSTEM, "retort-init %s", ready == 0 ? "does not answer" : "ended at once");
+}
+
+int rt_keeper_arm(struct rt_keeper *k, struct retort_error *err) {
+        int r = rt_cgroup_renew(&k->cgroup, err);
+        if (r < 0)
+                return r;
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return rt_fail_errno(err, "cannot make a socket");
+        k->init = clone_init(k);
+        if (k->init == 0)
+                be_init(k, pair[1]);
+        (void)rt_close(pair[1]);
+        k->init_socket = pair[0];
+        if (k->init < 0) {
+                r = rt_fail_errno(err, "cannot make a process in new namespaces");
+                k->init = 0;
+                k->init_socket = rt_close(k->init_socket);
+                return r;
+        }
+        r = await_parked(k, err);
+        if (r < 0)
+                (void)rt_keeper_kill_box(k, NULL);
+        else if (rt_keeper_has(k, RT_BOX_PID_NS))
+                k->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        k->parked = r == 0;
+        return r;
+}
+
+/* Without a pid namespace: whatever the dead init leaves behind comes to us, the subreaper; a child that is killed
+ * hands its own children up, until there are none. */
+int rt_keeper_kill_strays(uint64_t deadline) {
+        for (;;) {
+                pid_t pid;
+                while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+                        continue;
+                if (pid < 0)
+                        return 0; /* ECHILD: none left */
+                if (rt_now_ns() > deadline)
+                        return -1;
+                rt_auto_free char *children = NULL;
+                char path[64];
+                (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)getpid(), (int)getpid());
+                if (rt_read_file_at(AT_FDCWD, path, 1 << 20, &children, NULL, NULL) == 0) {
+                        char *save = NULL;
+                        for (char *p = strtok_r(children, " ", &save); p; p = strtok_r(NULL, " ", &save))
+                                (void)kill((pid_t)strtol(p, NULL, 10), SIGKILL);
+                }
+                (void)usleep(200);
+        }
+}
+
+int rt_keeper_kill_box(struct rt_keeper *k, struct retort_error *err) {
+        int r = 0;
+        if (k->init > 0) {
+                (void)syscall(SYS_pidfd_send_signal, k->init_pidfd, SIGKILL, NULL, 0);
+                struct pollfd wait = { .fd = k->init_pidfd, .events = POLLIN };
+                int ready;
+                do
+                        ready = poll(&wait, 1, DEATH_MS);
+                while (ready < 0 && errno == EINTR);
+                if (ready != 1 || waitpid(k->init, NULL, __WALL) < 0)
+                        r = rt_fail(err, RETORT_E_SYSTEM, "a box did not die in %d s", DEATH_MS / 1000);
+                if (!rt_keeper_has(k, RT_BOX_PID_NS) && rt_keeper_kill_strays(rt_now_ns() + DEATH_MS * 1000000ull) < 0)
+                        r = rt_fail(err, RETORT_E_SYSTEM, "processes of a box did not die in %d s", DEATH_MS / 1000);
+        }
+        k->init = 0;
+        k->parked = false;
+        k->init_pidfd = rt_close(k->init_pidfd);
+        k->init_socket = rt_close(k->init_socket);
+        k->listener = rt_close(k->listener);
+        k->proc = rt_close(k->proc);
+        if (rt_keeper_has(k, RT_BOX_PID_NS))
+                rt_root_unmount_proc();
+        return r;
+}

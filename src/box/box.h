@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One step in one box: the engine's side. A *jail* is a connection to a retort-jailer process; a *slot* is a
+ * box that can be used many times. Making, using, recycling and throwing away are separate verbs:
+ *
+ *   make     namespaces, root, cgroups, uid: dear, done ahead
+ *   start    files in, then one step; ends with one report
+ *   recycle  every process, file, IPC object and counter of the last guest is destroyed and made anew
+ *   free     the slot is thrown away (after anything odd, and at the end)
+ *
+ * A slot is used by one thread at a time; a jail may be used by several. Nothing here knows languages or JSON.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "retort.h"
+
+/* ---- what isolation there is ---- */
+
+enum rt_mechanism {
+#define RT_MECHANISM(id, name, reduced, text) RT_BOX_##id,
+#include "box/mechanisms.def"
+#undef RT_MECHANISM
+        RT_BOX_MECHANISMS
+};
+
+enum rt_mechanism_state { RT_BOX_ACTIVE, RT_BOX_UNAVAILABLE, RT_BOX_OFF };
+
+struct rt_box_mechanism {
+        uint32_t state;   /* enum rt_mechanism_state */
+        char reason[160]; /* why it is not active; "" when it is */
+        char mend[160];   /* what a person can do about it */
+};
+
+struct rt_box_isolation {
+        struct rt_box_mechanism mechanisms[RT_BOX_MECHANISMS];
+        uint32_t level;       /* enum retort_isolation */
+        char memory_how[48];  /* how each is measured: "cgroup1 memory", "cgroup2 memory", "/proc polling" */
+        char cpu_how[48];
+        char processes_how[48];
+};
+
+const char *rt_mechanism_name(enum rt_mechanism mechanism);
+const char *rt_mechanism_text(enum rt_mechanism mechanism);
+const char *rt_isolation_name(enum retort_isolation level);
+/* The bit mask for a comma-separated list of mechanism names; unknown ones are RETORT_E_INPUT. */
+int rt_mechanism_mask(const char *names, uint32_t *ret_mask, struct retort_error *err);
+
+/* ---- jail ---- */
+
+struct rt_jail;
+
+struct rt_jail_config {
+        const char *jailer;   /* path of retort-jailer */
+        const char *init;     /* path of retort-init */
+        const char *runtimes; /* directory shown to guests read-only */
+        const char *scratch;  /* writable directory, for hosts without mount namespaces */
+        struct retort_limits ceilings; /* every member set */
+        uint32_t disable; /* mask of mechanisms to do without */
+};
+
+/* Starts a jailer and waits for its report on the host, at most 10 s. */
+int rt_jail_open(struct rt_jail **ret_jail, const struct rt_jail_config *config, struct retort_error *err);
+/* Ends the jailer and with it every slot; waits at most 10 s until it has cleaned up. */
+struct rt_jail *rt_jail_close(struct rt_jail *jail);
+const struct rt_box_isolation *rt_jail_isolation(const struct rt_jail *jail);
+
+/* ---- slot ---- */
+
+struct rt_slot;
+
+/* Where things are in this slot, as the guest sees them. */
+struct rt_slot_places {
+        char work[192];
+        char tmp[192];
+        char runtimes[192];
+};
+
+/* Makes a slot, ready to start a step. Blocks until it is, at most 10 s. */
+int rt_slot_make(struct rt_jail *jail, struct rt_slot **ret_slot, struct retort_error *err);
+struct rt_slot *rt_slot_free(struct rt_slot *slot);
+const struct rt_slot_places *rt_slot_places(const struct rt_slot *slot);
+
+/* One step to start. The strings are copied. */
+struct rt_slot_step {
+        const char *const *argv; /* NULL-terminated */
+        const char *const *env;
+        const struct retort_file *files; /* written before it starts; only for the first step after make or recycle */
+        size_t n_files;
+        struct retort_limits limits; /* every member set */
+        int stdin_fd;  /* descriptors of the caller's; copies go to the guest */
+        int stdout_fd;
+        int stderr_fd;
+        int report_fd; /* descriptor 3 of the guest */
+};
+
+/* Starts a step and returns at once. */
+int rt_slot_start(struct rt_slot *slot, const struct rt_slot_step *step, struct retort_error *err);
+/* Readable when rt_slot_report will not block. */
+int rt_slot_fd(const struct rt_slot *slot);
+/* Ends the step that goes on; its report still comes. Async-signal-safe. */
+void rt_slot_kill(struct rt_slot *slot);
+
+/* What the box saw. */
+struct rt_box_report {
+        uint32_t ended_by;    /* enum rt_box_end */
+        int32_t exec_errno;   /* the program could not be started: why; 0: it was */
+        int32_t wait_status;  /* of the step's own process, as wait(2) gives it */
+        int32_t denied_call;  /* number of the refused system call */
+        uint32_t denied_arch_ok; /* 0: it came through another architecture's gate */
+        uint32_t file_limit_hit; /* a file had grown to file_bytes */
+        uint32_t disk_full;
+        uint64_t oom_kills;
+        uint64_t refused_forks;
+        uint64_t setup_ns;
+        uint64_t wall_ns;
+        uint64_t cpu_ns;
+        uint64_t user_ns;
+        uint64_t system_ns;
+        uint64_t peak_memory_bytes;
+        uint64_t processes;
+        uint64_t largest_file_bytes;
+        uint64_t disk_used_bytes;
+};
+
+enum rt_box_end {
+        RT_END_EXIT,      /* by itself: see wait_status */
+        RT_END_WALL,
+        RT_END_CPU,
+        RT_END_MEMORY,
+        RT_END_PROCESSES,
+        RT_END_DENIED,
+        RT_END_KILLED,    /* by rt_slot_kill */
+        RT_END_LOST       /* the box died under us */
+};
+
+/* Reads the report of the step. Blocks until there is one, at most timeout_ms. */
+int rt_slot_report(struct rt_slot *slot, int timeout_ms, struct rt_box_report *ret_report,
+                   struct retort_error *err);
+/* Makes the slot as new. An error (also "something odd was seen") means: throw it away. Blocks, at most 10 s. */
+int rt_slot_recycle(struct rt_slot *slot, struct retort_error *err);
+
+/* The verdict on a report: pure. Fills status, exit code, signal and limit. Names of system calls come from the
+ * policy; hit->how may point into isolation. */
+enum retort_status rt_box_verdict(const struct rt_box_report *report, const struct retort_limits *limits,
+                                  const struct rt_box_isolation *isolation, int *ret_exit_code,
+                                  int *ret_signal, struct retort_hit *ret_hit);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Control groups, version 2 or 1 or none. The jailer (with the host's rights) makes a base and one group a slot;
+ * the keeper (without them) sets limits and reads meters through descriptors it was given.
+ *
+ * v1: the group of a slot stays and its counters are reset. v2: the slot's group is delegated to the keeper, which
+ * lives in a leaf of it and makes a fresh leaf for each box, so that every counter starts at nothing.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "box/box.h"
+
+enum rt_cgroup_controller { RT_CG_MEMORY, RT_CG_PIDS, RT_CG_CPU, RT_CG_CONTROLLERS };
+
+/* The host's side: where the groups of this jailer are made. */
+struct rt_cgroup_base {
+        int version;               /* 0, 1 or 2 */
+        int dirs[RT_CG_CONTROLLERS]; /* v1: the base group of each; v2: all in the first; -1: not to be had */
+        int parents[RT_CG_CONTROLLERS];
+        char name[32];             /* of the base group: "retort.<pid>" */
+};
+
+/* Finds what can be used, makes the base groups, and tells in isolation what is active and what is not, and why.
+ * Removes what jailers that are gone have left. disable is a mask of mechanisms. Never fails: without groups,
+ * version is 0. */
+void rt_cgroup_base_open(struct rt_cgroup_base *base, uint32_t disable, struct rt_box_isolation *isolation);
+void rt_cgroup_base_close(struct rt_cgroup_base *base);
+
+enum { RT_CGROUP_FILES = 12 };
+
+/* One slot's group. Zero is not valid: use RT_CGROUP_NONE. */
+struct rt_cgroup {
+        int version;
+        int files[RT_CGROUP_FILES];
+        int tasks[RT_CG_CONTROLLERS]; /* v1: "tasks" of each controller */
+        int dir;                      /* v2: the slot's group */
+        int leaf;                     /* v2: the group of the box now */
+        bool have[RT_CG_CONTROLLERS];
+};
+#define RT_CGROUP_NONE ((struct rt_cgroup){ .dir = -1, .leaf = -1 })
+
+/* Jailer: makes the group of a slot and opens what its keeper will need. owner is the keeper's uid on the host. On
+ * success *ret_keeper_leaf is a descriptor of the group the keeper is to be cloned into (v2), or -1. */
+int rt_cgroup_make(const struct rt_cgroup_base *base, unsigned slot, uid_t owner, struct rt_cgroup *ret_cgroup,
+                   int *ret_keeper_leaf, struct retort_error *err);
+/* Closes the descriptors (both sides). */
+void rt_cgroup_close(struct rt_cgroup *cgroup);
+/* Jailer: removes the group of a slot whose processes are gone; waits a little for the kernel to agree. */
+void rt_cgroup_remove(const struct rt_cgroup_base *base, unsigned slot);
+
+/* Keeper: a group with counters at nothing for the next box. */
+int rt_cgroup_renew(struct rt_cgroup *cgroup, struct retort_error *err);
+/* In the new process, v1: joins the group. (v2: it was cloned into cgroup->leaf.) 0, or -1 with errno. */
+int rt_cgroup_join(const struct rt_cgroup *cgroup);
+int rt_cgroup_limit(const struct rt_cgroup *cgroup, const struct retort_limits *limits, struct retort_error *err);
+
+/* What the counters say now; what there is no counter for stays 0. */
+struct rt_meter {
+        uint64_t cpu_ns;
+        uint64_t user_ns;
+        uint64_t system_ns;
+        uint64_t peak_memory_bytes;
+        uint64_t oom_kills;
+        uint64_t refused_forks;
+        uint64_t processes;      /* now, the box's first process not counted */
+        uint64_t peak_processes; /* 0: the kernel does not keep it */
+};
+void rt_cgroup_read(const struct rt_cgroup *cgroup, struct rt_meter *ret_meter);
+/* A descriptor that becomes POLLPRI when a fork is refused, or -1. */
+int rt_cgroup_forks_fd(const struct rt_cgroup *cgroup);
+/* CPU time only: cheap enough to ask often. */
+uint64_t rt_cgroup_cpu_ns(const struct rt_cgroup *cgroup);

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The engine's side of box/box.h: starts the jailer, speaks to it and to the keepers, believes neither further than
+ * their messages' sizes.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/util.h"
+#include "box/jailer.h"
+#include "box/plan.h"
+#include "box/wire.h"
+
+enum { ANSWER_MS = 10000 };
+
+struct rt_jail {
+        pthread_mutex_t lock; /* one MAKE at a time */
+        int socket;
+        pid_t pid;
+        struct rt_box_isolation isolation;
+};
+
+struct rt_slot {
+        int socket;
+        struct rt_slot_places places;
+};
+
+extern char **environ;
+
+/* ---- messages ---- */
+
+/* 1: a message; 0: none within timeout_ms; negative: the peer is gone. */
+static int receive(int socket, int timeout_ms, struct rt_wire_message *message, int fds[RT_WIRE_MAX_FDS],
+                   struct retort_error *err) {
+        struct pollfd wait = { .fd = socket, .events = POLLIN };
+        uint64_t deadline = timeout_ms < 0 ? 0 : rt_now_ns() + (uint64_t)timeout_ms * 1000000u;
+        int ready;
+        while ((ready = poll(&wait, 1, timeout_ms)) < 0 && errno == EINTR) {
+                uint64_t now = rt_now_ns();
+                if (timeout_ms >= 0)
+                        timeout_ms = now >= deadline ? 0 : (int)((deadline - now) / 1000000u);
+        }
+        if (ready == 0)
+                return 0;
+        if (ready < 0 || rt_wire_receive(socket, message, fds) != 1)
+                return rt_fail(err, RETORT_E_CLOSED, "the jailer is gone");
+        return 1;
+}
+
+/* Waits for one of two answers: what was hoped for (0), or FAIL. */
+static int expect(int socket, enum rt_wire_op op, struct rt_wire_message *message, int fds[RT_WIRE_MAX_FDS],
+                  struct retort_error *err) {
+        int r = receive(socket, ANSWER_MS, message, fds, err);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return rt_fail(err, RETORT_E_SYSTEM, "the jailer does not answer");
+        if (message->op == (uint32_t)op)
+                return 0;
+        if (message->op != RT_FAIL)
+                return rt_fail(err, RETORT_E_BUG, "the jailer answers something else");
+        message->fail.message[sizeof message->fail.message - 1] = 0;
+        int code = message->fail.code < 0 ? message->fail.code : RETORT_E_SYSTEM;
+        return rt_fail(err, code, "%s", message->fail.message);
+}
+
+/* ---- jail ---- */
+
+static int spawn_jailer(const char *path, char *const argv[], int socket, pid_t *ret_pid) {
+        posix_spawn_file_actions_t actions;
+        posix_spawnattr_t attributes;
+        sigset_t none, all;
+        (void)sigemptyset(&none);
+        (void)sigfillset(&all);
+        if (posix_spawn_file_actions_init(&actions) != 0)
+                return ENOMEM;
+        if (posix_spawnattr_init(&attributes) != 0) {
+                (void)posix_spawn_file_actions_destroy(&actions);
+                return ENOMEM;
+        }
+        /* A session of its own: a terminal's Ctrl-C is for the command, which then ends the box in order. */
+        (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
+        (void)posix_spawnattr_setsigdefault(&attributes, &all);
+        (void)posix_spawnattr_setsigmask(&attributes, &none);
+        int r = posix_spawn_file_actions_adddup2(&actions, socket, RT_JAILER_SOCKET);
+        if (r == 0)
+                r = posix_spawn(ret_pid, path, &actions, &attributes, argv, environ);
+        (void)posix_spawnattr_destroy(&attributes);
+        (void)posix_spawn_file_actions_destroy(&actions);
+        return r;
+}
+
+static int start_jailer(struct rt_jail *jail, const struct rt_jail_config *c, uint32_t lacking, const char *why,
+                        struct retort_error *err) {
+        char runtimes[4200], init[4200], scratch[4200], disable[32], without[32], reason[600], ceilings[256] = "--ceilings=";
+        (void)snprintf(runtimes, sizeof runtimes, "--runtimes=%s", c->runtimes);
+        (void)snprintf(init, sizeof init, "--init=%s", c->init);
+        (void)snprintf(scratch, sizeof scratch, "--scratch=%s", c->scratch);
+        (void)snprintf(disable, sizeof disable, "--disable=%" PRIu32, c->disable);
+        (void)snprintf(without, sizeof without, "--lacking=%" PRIu32, lacking);
+        (void)snprintf(reason, sizeof reason, "--why=%s", why);
+#define X(member, unit, dflt, floor, ceiling, text)                                                                    \
+        (void)snprintf(ceilings + strlen(ceilings), sizeof ceilings - strlen(ceilings), "%" PRIu64 ",",                \
+                       c->ceilings.member);
+        RETORT_LIMITS(X)
+#undef X
+        char *argv[] = { "retort-jailer", runtimes, init, scratch, disable, without, reason, ceilings, NULL };
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return rt_fail_errno(err, "cannot make a socket");
+        /* dup2 of a descriptor onto itself would leave it close-on-exec */
+        int theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, RT_JAILER_SOCKET + 1);
+        int failed = theirs < 0 ? errno : spawn_jailer(c->jailer, argv, theirs, &jail->pid);
+        (void)rt_close(theirs);
+        (void)rt_close(pair[1]);
+        jail->socket = pair[0];
+        if (failed) {
+                jail->pid = 0;
+                errno = failed;
+                return rt_fail_errno(err, "cannot start %s", c->jailer);
+        }
+        return 0;
+}
+
+/* Closes the socket, which is the jailer's word to clean up, and waits. */
+static void stop_jailer(struct rt_jail *jail) {
+        jail->socket = rt_close(jail->socket);
+        if (jail->pid <= 0)
+                return;
+        uint64_t deadline = rt_now_ns() + ANSWER_MS * 1000000ull;
+        int pidfd = (int)syscall(SYS_pidfd_open, jail->pid, 0);
+        struct pollfd wait = { .fd = pidfd, .events = POLLIN };
+        while (pidfd >= 0 && rt_now_ns() < deadline && poll(&wait, 1, ANSWER_MS) <= 0)
+                continue;
+        (void)rt_close(pidfd);
+        if (waitpid(jail->pid, NULL, WNOHANG) == 0) {
+                (void)kill(jail->pid, SIGKILL);
+                (void)waitpid(jail->pid, NULL, 0);
+        }
+        jail->pid = 0;
+}
+
+int rt_jail_open(struct rt_jail **ret_jail, const struct rt_jail_config *config, struct retort_error *err) {
+        struct rt_jail *jail = calloc(1, sizeof *jail);
+        if (!jail)
+                return rt_fail_nomem(err);
+        jail->socket = -1;
+        (void)pthread_mutex_init(&jail->lock, NULL);
+        uint32_t lacking = 0;
+        char why[512] = "";
+        int r;
+        for (int attempt = 0; attempt < 4; attempt++) { /* each time without what the host has just refused */
+                struct rt_wire_message message = { 0 };
+                r = start_jailer(jail, config, lacking, why, err);
+                if (r == 0)
+                        r = expect(jail->socket, RT_HELLO, &message, NULL, err);
+                if (r == 0) {
+                        jail->isolation = message.isolation;
+                        *ret_jail = jail;
+                        return 0;
+                }
+                stop_jailer(jail);
+                bool news = message.op == RT_FAIL && (message.lacking & ~lacking & ~config->disable) != 0;
+                if (!news)
+                        break;
+                lacking |= message.lacking;
+                (void)snprintf(why, sizeof why, "%s", message.fail.message);
+        }
+        (void)rt_jail_close(jail);
+        return rt_wrap(err, r, "starting the jailer");
+}
+
+struct rt_jail *rt_jail_close(struct rt_jail *jail) {
+        if (jail) {
+                stop_jailer(jail);
+                (void)pthread_mutex_destroy(&jail->lock);
+        }
+        free(jail);
+        return NULL;
+}
+
+const struct rt_box_isolation *rt_jail_isolation(const struct rt_jail *jail) {
+        return &jail->isolation;
+}
+
+/* ---- slot ---- */
+
+int rt_slot_make(struct rt_jail *jail, struct rt_slot **ret_slot, struct retort_error *err) {
+        struct rt_slot *slot = calloc(1, sizeof *slot);
+        if (!slot)
+                return rt_fail_nomem(err);
+        int fds[RT_WIRE_MAX_FDS];
+        struct rt_wire_message message = { .op = RT_MAKE };
+        (void)pthread_mutex_lock(&jail->lock);
+        int r = rt_wire_send(jail->socket, &message, NULL, 0) < 0
+                        ? rt_fail(err, RETORT_E_CLOSED, "the jailer is gone")
+                        : expect(jail->socket, RT_MADE, &message, fds, err);
+        (void)pthread_mutex_unlock(&jail->lock);
+        if (r == 0) {
+                slot->socket = fds[0];
+                slot->places = message.places;
+                r = rt_slot_recycle(slot, err); /* answers when a process is parked in it */
+        } else {
+                slot->socket = -1;
+        }
+        if (r < 0) {
+                (void)rt_slot_free(slot);
+                return rt_wrap(err, r, "making a box");
+        }
+        *ret_slot = slot;
+        return 0;
+}
+
+struct rt_slot *rt_slot_free(struct rt_slot *slot) {
+        if (slot)
+                slot->socket = rt_close(slot->socket);
+        free(slot);
+        return NULL;
+}
+
+const struct rt_slot_places *rt_slot_places(const struct rt_slot *slot) {
+        return &slot->places;
+}
+
+int rt_slot_start(struct rt_slot *slot, const struct rt_slot_step *step, struct retort_error *err) {
+        rt_auto_close int plan = rt_plan_write(step->argv, step->env, step->files, step->n_files, err);
+        if (plan < 0)
+                return plan == -1 && err ? err->code : plan;
+        struct rt_wire_message message = { .op = RT_START };
+        message.limits = step->limits;
+        const int fds[RT_WIRE_MAX_FDS] = { plan, step->stdin_fd, step->stdout_fd, step->stderr_fd, step->report_fd };
+        if (rt_wire_send(slot->socket, &message, fds, RT_WIRE_MAX_FDS) < 0)
+                return rt_fail_errno(err, "cannot speak to the box");
+        return 0;
+}
+
+int rt_slot_fd(const struct rt_slot *slot) {
+        return slot->socket;
+}
+
+void rt_slot_kill(struct rt_slot *slot) {
+        struct rt_wire_message message = { .op = RT_KILL };
+        (void)rt_wire_send(slot->socket, &message, NULL, 0);
+}
+
+int rt_slot_report(struct rt_slot *slot, int timeout_ms, struct rt_box_report *ret_report, struct retort_error *err) {
+        struct rt_wire_message message;
+        int r = receive(slot->socket, timeout_ms, &message, NULL, err);
+        if (r < 0)
+                return rt_wrap(err, r, "the box was lost");
+        if (r == 0)
+                return rt_fail(err, RETORT_E_TIMEOUT, "the box has not reported");
+        if (message.op == RT_FAIL) {
+                message.fail.message[sizeof message.fail.message - 1] = 0;
+                return rt_fail(err, message.fail.code < 0 ? message.fail.code : RETORT_E_SYSTEM, "%s",
+                               message.fail.message);
+        }
+        if (message.op != RT_END)
+                return rt_fail(err, RETORT_E_BUG, "the box answers something else");
+        *ret_report = message.report;
+        return 0;
+}
+
+int rt_slot_recycle(struct rt_slot *slot, struct retort_error *err) {
+        struct rt_wire_message message = { .op = RT_RECYCLE };
+        if (rt_wire_send(slot->socket, &message, NULL, 0) < 0)
+                return rt_fail_errno(err, "cannot speak to the box");
+        return expect(slot->socket, RT_READY, &message, NULL, err);
+}

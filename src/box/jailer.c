@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "box/jailer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/util.h"
+#include "box/keeper.h"
+#include "box/landlock.h"
+#include "box/root.h"
+
+enum { PROBE_MS = 8000, GRACE_MS = 6000 };
+
+#define BIT(m) (1u << RT_BOX_##m)
+#define FILE_TREE (BIT(MOUNT_NS) | BIT(READONLY_ROOT) | BIT(PRIVATE_TMPFS) | BIT(PID_NS) | BIT(CGROUP_NS))
+#define ALL_NAMESPACES (FILE_TREE | BIT(USER_NS) | BIT(NET_NS) | BIT(IPC_NS) | BIT(UTS_NS))
+
+/* ---- the command line ---- */
+
+static bool read_ceilings(const char *text, struct retort_limits *limits) {
+        char *end = (char *)(uintptr_t)text;
+#define X(member, unit, dflt, floor, ceiling, words)                                                                   \
+        limits->member = strtoull(end, &end, 10);                                                                      \
+        end += *end == ',';
+        RETORT_LIMITS(X)
+#undef X
+        return *end == 0;
+}
+
+/* --name=value only; whoever starts a jailer is libretort. */
+static int read_options(struct rt_jailer_options *o, int argc, char **argv, struct retort_error *err) {
+        *o = (struct rt_jailer_options){ .scratch = "/tmp", .lacking_why = "" };
+        for (int i = 1; i < argc; i++) {
+                const char *value = strchr(argv[i], '=');
+                size_t n = value ? (size_t)(value++ - argv[i]) : 0;
+                if (n == 10 && memcmp(argv[i], "--runtimes", n) == 0)
+                        o->runtimes = value;
+                else if (n == 6 && memcmp(argv[i], "--init", n) == 0)
+                        o->init = value;
+                else if (n == 9 && memcmp(argv[i], "--scratch", n) == 0)
+                        o->scratch = value;
+                else if (n == 9 && memcmp(argv[i], "--disable", n) == 0)
+                        o->disable = (uint32_t)strtoul(value, NULL, 0);
+                else if (n == 9 && memcmp(argv[i], "--lacking", n) == 0)
+                        o->lacking = (uint32_t)strtoul(value, NULL, 0);
+                else if (n == 5 && memcmp(argv[i], "--why", n) == 0)
+                        o->lacking_why = value;
+                else if (n != 10 || memcmp(argv[i], "--ceilings", n) != 0 || !read_ceilings(value, &o->ceilings))
+                        return rt_fail(err, RETORT_E_INPUT, "%s: not an option of retort-jailer", argv[i]);
+        }
+        return o->runtimes && o->init && o->ceilings.wall_ms
+                       ? 0
+                       : rt_fail(err, RETORT_E_INPUT, "--runtimes, --init and --ceilings are needed");
+}
+
+/* ---- what there is ---- */
+
+static void note(struct rt_jailer *j, enum rt_mechanism m, enum rt_mechanism_state state, const char *reason,
+                 const char *mend) {
+        struct rt_box_mechanism *entry = &j->isolation.mechanisms[m];
+        entry->state = state;
+        (void)snprintf(entry->reason, sizeof entry->reason, "%s", reason);
+        (void)snprintf(entry->mend, sizeof entry->mend, "%s", mend);
+        if (state == RT_BOX_ACTIVE)
+                j->mechanisms |= 1u << m;
+        else
+                j->mechanisms &= ~(1u << m);
+}
+
+static const char *mend_for(const struct rt_jailer *j, enum rt_mechanism m) {
+        if (m == RT_BOX_USER_NS || !j->root)
+                return "allow user namespaces: sysctl user.max_user_namespaces=10000 (and, where it exists, "
+                       "kernel.unprivileged_userns_clone=1)";
+        return "give the container CAP_SYS_ADMIN, or start it with a seccomp profile that allows unshare";
+}
+
+static bool listener_available(void) {
+        uint32_t action = SECCOMP_RET_KILL_PROCESS;
+        return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+}
+
+/* Everything that can be known without trying. */
+static void survey(struct rt_jailer *j) {
+        for (int m = 0; m < RT_BOX_MECHANISMS; m++) {
+                uint32_t bit = 1u << m;
+                if (j->options.disable & bit)
+                        note(j, m, RT_BOX_OFF, "switched off by configuration", "");
+                else if (j->options.lacking & bit)
+                        note(j, m, RT_BOX_UNAVAILABLE, j->options.lacking_why, mend_for(j, m));
+                else
+                        note(j, m, RT_BOX_ACTIVE, "", "");
+        }
+        uint32_t off = j->options.disable | j->options.lacking;
+        if (!(off & BIT(SECCOMP)) && !listener_available())
+                note(j, RT_BOX_SECCOMP, RT_BOX_UNAVAILABLE, "the kernel has no seccomp filters",
+                     "boot a kernel with CONFIG_SECCOMP_FILTER");
+        if (!(off & BIT(LANDLOCK)) && rt_landlock_abi() == 0)
+                note(j, RT_BOX_LANDLOCK, RT_BOX_UNAVAILABLE, "the kernel has no Landlock",
+                     "boot with landlock in the kernel's lsm= list (Linux 5.13 or later)");
+        if (!(off & BIT(OWN_UID)) && !j->root)
+                note(j, RT_BOX_OWN_UID, RT_BOX_UNAVAILABLE,
+                     "started by an ordinary user: outside, a guest's processes have that user's id",
+                     "start it as root (a service does), or accept `reduced`");
+        if (off & (BIT(MOUNT_NS) | BIT(PID_NS))) { /* neither is of use without the other */
+                for (int m = 0; m < RT_BOX_MECHANISMS; m++)
+                        if ((FILE_TREE | (j->root ? 0 : ALL_NAMESPACES)) & (1u << m) &&
+                            j->isolation.mechanisms[m].state == RT_BOX_ACTIVE)
+                                note(j, m, RT_BOX_OFF, "needs mount and pid namespaces", "");
+                if (j->mechanisms & BIT(USER_NS))
+                        note(j, RT_BOX_USER_NS, RT_BOX_OFF, "needs mount and pid namespaces", "");
+        }
+}
+
+static void find_level(struct rt_jailer *j) {
+        bool strong = true;
+        bool reduced = true;
+#define RT_MECHANISM(id, name, needed, text)                                                                           \
+        if (!(j->mechanisms & (1u << RT_BOX_##id))) {                                                                  \
+                strong = false;                                                                                        \
+                reduced = reduced && !(needed && !(j->root && RT_BOX_##id == RT_BOX_USER_NS));                         \
+        }
+#include "box/mechanisms.def"
+#undef RT_MECHANISM
+        j->isolation.level = strong    ? RETORT_ISOLATION_STRONG
+                             : reduced ? RETORT_ISOLATION_REDUCED
+                                       : RETORT_ISOLATION_MINIMAL;
+}
+
+/* ---- starting ---- */
+
+/* Tells the engine why, and which mechanisms it should do without next time. */
+static int cannot_start(uint32_t lacking, const struct retort_error *err) {
+        struct rt_wire_message message = { .op = RT_FAIL, .lacking = lacking };
+        message.fail.code = err->code;
+        (void)snprintf(message.fail.message, sizeof message.fail.message, "%.511s", err->message);
+        (void)rt_wire_send(RT_JAILER_SOCKET, &message, NULL, 0);
+        return 1;
+}
+
+/* An ordinary user is root in a user namespace, and from there on everything is the same. */
+static int become_inner_root(struct retort_error *err) {
+        char map[64];
+        uid_t uid = geteuid();
+        gid_t gid = getegid();
+        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+                return rt_fail_errno(err, "an ordinary user may not make user namespaces");
+        (void)snprintf(map, sizeof map, "0 %u 1\n", gid);
+        if (rt_write_file_at(AT_FDCWD, "/proc/self/setgroups", "deny") < 0 ||
+            rt_write_file_at(AT_FDCWD, "/proc/self/gid_map", map) < 0)
+                return rt_fail_errno(err, "cannot map the group id");
+        (void)snprintf(map, sizeof map, "0 %u 1\n", uid);
+        if (rt_write_file_at(AT_FDCWD, "/proc/self/uid_map", map) < 0)
+                return rt_fail_errno(err, "cannot map the user id");
+        return 0;
+}
+
+/* Ids that nothing else has: far above those of people and containers, different for every jailer alive. In a container
+ * with fewer ids, the highest it has. */
+static uint32_t choose_uids(void) {
+        unsigned inside, outside, count = 0;
+        rt_auto_free char *map = NULL;
+        if (rt_read_file_at(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL, NULL) < 0 ||
+            sscanf(map, "%u %u %u", &inside, &outside, &count) != 3)
+                count = 0;
+        if (count >= 0x80000000u)
+                return 0x40000000u + ((uint32_t)getpid() % (1u << 20)) * 1024u;
+        return count > 4096 ? count - 1024 : 60000;
+}
+
+/* The first slot is the proof that everything works. */
+static int prove(struct rt_jailer *j, int *ret_socket, struct rt_slot_places *ret_places, struct retort_error *err) {
+        int r = rt_jailer_make_slot(j, 0, ret_places, ret_socket, err);
+        if (r < 0)
+                return r;
+        struct rt_wire_message message = { .op = RT_RECYCLE };
+        struct pollfd wait = { .fd = *ret_socket, .events = POLLIN };
+        (void)rt_wire_send(*ret_socket, &message, NULL, 0);
+        if (poll(&wait, 1, PROBE_MS) != 1 || rt_wire_receive(*ret_socket, &message, NULL) != 1)
+                return rt_fail(err, RETORT_E_SYSTEM, "the first slot does not answer");
+        if (message.op == RT_READY)
+                return 0;
+        message.fail.message[sizeof message.fail.message - 1] = 0;
+        return rt_fail(err, message.fail.code, "%s", message.fail.message);
+}
+
+/* ---- serving ---- */
+
+struct first_slot {
+        int socket;
+        struct rt_slot_places places;
+};
+
+static void bury(struct rt_jailer *j, unsigned slot) {
+        struct rt_jailer_slot *s = &j->slots[slot];
+        (void)waitpid(s->keeper, NULL, __WALL);
+        s->keeper = 0;
+        s->pidfd = rt_close(s->pidfd);
+        rt_cgroup_remove(&j->cgroups, slot);
+}
+
+static void on_make(struct rt_jailer *j, struct first_slot *first) {
+        struct rt_wire_message answer = { .op = RT_MADE };
+        struct retort_error err = { 0 };
+        rt_auto_close int socket = rt_take_fd(&first->socket);
+        int r = 0;
+        if (socket >= 0) {
+                answer.places = first->places;
+        } else {
+                unsigned slot = 0;
+                while (slot < RT_JAILER_SLOTS && j->slots[slot].keeper > 0)
+                        slot++;
+                r = slot < RT_JAILER_SLOTS ? rt_jailer_make_slot(j, slot, &answer.places, &socket, &err)
+                                           : rt_fail(&err, RETORT_E_SYSTEM, "%d slots are the most", RT_JAILER_SLOTS);
+        }
+        if (r < 0) {
+                answer = (struct rt_wire_message){ .op = RT_FAIL };
+                answer.fail.code = err.code;
+                (void)snprintf(answer.fail.message, sizeof answer.fail.message, "%.511s", err.message);
+        }
+        (void)rt_wire_send(RT_JAILER_SOCKET, &answer, &socket, r == 0);
+}
+
+/* Waits for the engine or the end of a keeper. timeout_ms bounds it. False when the engine is gone. */
+static bool serve_once(struct rt_jailer *j, struct first_slot *first, int timeout_ms) {
+        struct pollfd wait[RT_JAILER_SLOTS + 1] = { { .fd = first ? RT_JAILER_SOCKET : -1, .events = POLLIN } };
+        for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
+                wait[i + 1] = (struct pollfd){ .fd = j->slots[i].keeper > 0 ? j->slots[i].pidfd : -1, .events = POLLIN };
+        if (poll(wait, RT_LEN(wait), timeout_ms) < 0 && errno != EINTR)
+                return false;
+        for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
+                if (wait[i + 1].revents)
+                        bury(j, i);
+        if (!wait[0].revents)
+                return true;
+        struct rt_wire_message message;
+        if (rt_wire_receive(RT_JAILER_SOCKET, &message, NULL) != 1 || message.op != RT_MAKE)
+                return false; /* gone, or saying what no engine says */
+        on_make(j, first);
+        return true;
+}
+
+static bool any_keeper(const struct rt_jailer *j) {
+        for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
+                if (j->slots[i].keeper > 0)
+                        return true;
+        return false;
+}
+
+/* Keepers whose sockets were closed end by themselves; those that do not are ended. */
+static void clean_up(struct rt_jailer *j) {
+        uint64_t grace = rt_now_ns() + GRACE_MS * 1000000ull;
+        while (any_keeper(j) && rt_now_ns() < grace)
+                (void)serve_once(j, NULL, 100);
+        for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
+                if (j->slots[i].keeper > 0) {
+                        (void)kill(j->slots[i].keeper, SIGKILL);
+                        bury(j, i);
+                }
+        (void)rt_keeper_kill_strays(rt_now_ns() + GRACE_MS * 1000000ull);
+        rt_cgroup_base_close(&j->cgroups);
+}
+
+static int enter(struct rt_jailer *j, uint32_t *ret_lacking, struct retort_error *err) {
+        j->init_exe = open(j->options.init, O_PATH | O_CLOEXEC);
+        if (j->init_exe < 0 || access(j->options.runtimes, X_OK) < 0)
+                return rt_fail_errno(err, "cannot open %s", j->init_exe < 0 ? j->options.init : j->options.runtimes);
+        rt_cgroup_base_open(&j->cgroups, j->options.disable, &j->isolation);
+        const enum rt_mechanism groups[] = { RT_BOX_CGROUP_MEMORY, RT_BOX_CGROUP_PIDS, RT_BOX_CGROUP_CPU };
+        for (size_t i = 0; i < RT_LEN(groups); i++)
+                if (j->isolation.mechanisms[groups[i]].state != RT_BOX_ACTIVE)
+                        j->mechanisms &= ~(1u << groups[i]);
+        if (!(j->mechanisms & BIT(MOUNT_NS)))
+                return 0;
+        *ret_lacking = j->root ? FILE_TREE : ALL_NAMESPACES;
+        if (j->root ? unshare(CLONE_NEWNS) < 0 : become_inner_root(err) < 0)
+                return err->code ? err->code : rt_fail_errno(err, "cannot make a mount namespace");
+        int r = rt_root_enter(j->options.runtimes, err);
+        if (r == 0)
+                *ret_lacking = 0;
+        return r;
+}
+
+int rt_jailer_main(int argc, char **argv) {
+        struct rt_jailer j = { .root = geteuid() == 0, .init_exe = -1 };
+        struct retort_error err = { 0 };
+        struct first_slot first = { .socket = -1 };
+        uint32_t lacking = 0;
+        for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
+                j.slots[i].pidfd = -1;
+        (void)fcntl(RT_JAILER_SOCKET, F_SETFD, FD_CLOEXEC);
+        (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+        if (read_options(&j.options, argc, argv, &err) < 0)
+                return cannot_start(0, &err);
+        survey(&j);
+        j.first_uid = choose_uids();
+        int r = enter(&j, &lacking, &err);
+        if (r == 0) {
+                r = prove(&j, &first.socket, &first.places, &err);
+                if (r < 0)
+                        lacking = rt_jailer_refused_namespaces(j.mechanisms);
+        }
+        if (r == 0) {
+                find_level(&j);
+                struct rt_wire_message hello = { .op = RT_HELLO };
+                hello.isolation = j.isolation;
+                (void)rt_wire_send(RT_JAILER_SOCKET, &hello, NULL, 0);
+                while (serve_once(&j, &first, -1))
+                        continue;
+        }
+        first.socket = rt_close(first.socket);
+        clean_up(&j);
+        return r == 0 ? 0 : cannot_start(lacking, &err);
+}

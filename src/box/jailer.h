@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * retort-jailer: the only process with the host's rights. It accepts one request (MAKE a slot), reads one command line
+ * from whoever started it, and knows no JSON, no HTTP and no language. It ends when its socket is closed, and takes
+ * everything it made with it.
+ */
+#pragma once
+
+#include "box/cgroup.h"
+#include "box/wire.h"
+
+enum { RT_JAILER_SOCKET = 3, RT_JAILER_SLOTS = 128 };
+
+/* What the jailer was told to be. */
+struct rt_jailer_options {
+        const char *runtimes;
+        const char *init;
+        const char *scratch;
+        uint32_t disable; /* mask: switched off by configuration */
+        uint32_t lacking; /* mask: an earlier start found that the host refuses them */
+        const char *lacking_why;
+        struct retort_limits ceilings;
+};
+
+struct rt_jailer_slot {
+        pid_t keeper;
+        int pidfd;
+};
+
+struct rt_jailer {
+        struct rt_jailer_options options;
+        struct rt_box_isolation isolation;
+        uint32_t mechanisms; /* mask of the active ones */
+        struct rt_cgroup_base cgroups;
+        struct rt_jailer_slot slots[RT_JAILER_SLOTS];
+        int init_exe;
+        bool root; /* started with the host's root rights */
+        uint32_t first_uid;
+};
+
+/* box/slot.c: clones the keeper of a slot into namespaces of its own. *ret_socket is the engine's end. */
+int rt_jailer_make_slot(struct rt_jailer *j, unsigned slot, struct rt_slot_places *ret_places, int *ret_socket,
+                        struct retort_error *err);
+/* box/slot.c: which of the namespaces in the mask the host refuses. */
+uint32_t rt_jailer_refused_namespaces(uint32_t mechanisms);
+
+/* Returns the exit status. */
+int rt_jailer_main(int argc, char **argv);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "box/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/util.h"
+#include "box/plan.h"
+
+static void send_failure(struct rt_keeper *k, const struct retort_error *err) {
+        struct rt_wire_message message = { .op = RT_FAIL };
+        message.fail.code = err->code;
+        (void)snprintf(message.fail.message, sizeof message.fail.message, "%.511s", err->message);
+        (void)rt_wire_send(k->engine, &message, NULL, 0);
+}
+
+static void send_op(struct rt_keeper *k, enum rt_wire_op op) {
+        struct rt_wire_message message = { .op = op };
+        (void)rt_wire_send(k->engine, &message, NULL, 0);
+}
+
+/* The engine has checked already; this is the side that must not believe it. */
+static int check_limits(const struct rt_keeper *k, const struct retort_limits *limits, struct retort_error *err) {
+#define X(member, unit, dflt, floor, ceiling, text)                                                                    \
+        if (limits->member < (floor) || limits->member > k->ceilings.member)                                           \
+                return rt_fail(err, RETORT_E_INPUT, #member " is outside of what the jailer allows");
+        RETORT_LIMITS(X)
+#undef X
+        return 0;
+}
+
+static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, struct retort_error *err) {
+        int r = check_limits(k, &k->limits, err);
+        if (r == 0 && !k->parked) {
+                r = rt_keeper_kill_box(k, err);
+                if (r == 0)
+                        r = rt_keeper_arm(k, err);
+        }
+        if (r == 0 && (!k->used || plan->n_files > 0))
+                r = rt_keeper_private_fill(k, plan, k->limits.disk_bytes, err);
+        if (r == 0)
+                r = rt_cgroup_limit(&k->cgroup, &k->limits, err);
+        return r;
+}
+
+static void start(struct rt_keeper *k, struct rt_wire_message *message, const int fds[RT_WIRE_MAX_FDS]) {
+        struct retort_error err = { 0 };
+        struct rt_plan plan = { 0 };
+        uint64_t asked_ns = rt_now_ns();
+        k->limits = message->limits;
+        k->report = (struct rt_box_report){ .ended_by = RT_END_LOST };
+        k->peak_processes = k->peak_rss_bytes = k->cpu_seen_ns = 0;
+        int r = rt_plan_map(fds[0], &plan, &err);
+        if (r == 0)
+                r = prepare_step(k, &plan, &err);
+        rt_plan_unmap(&plan);
+        if (r == 0) {
+                k->used = true;
+                k->parked = false;
+                rt_cgroup_read(&k->cgroup, &k->before);
+                message->op = RT_GO;
+                k->begun_ns = rt_now_ns();
+                if (rt_wire_send(k->init_socket, message, fds, RT_WIRE_MAX_FDS) < 0)
+                        r = rt_fail_errno(&err, "cannot speak to the parked process");
+        }
+        for (unsigned i = 0; i < RT_WIRE_MAX_FDS; i++)
+                (void)rt_close(fds[i]);
+        if (r < 0) {
+                send_failure(k, &err);
+                return;
+        }
+        k->report.setup_ns = k->begun_ns - asked_ns;
+        rt_keeper_watch(k);
+        struct rt_wire_message end = { .op = RT_END };
+        end.report = k->report;
+        (void)rt_wire_send(k->engine, &end, NULL, 0);
+}
+
+/* A guest that used the network leaves counters and, for a minute, closed connections behind. */
+static bool network_untouched(const struct rt_keeper *k) {
+        char text[2048];
+        ssize_t n = k->network < 0 ? 0 : pread(k->network, text, sizeof text - 1, 0);
+        if (n <= 0)
+                return !rt_keeper_has(k, RT_BOX_NET_NS);
+        text[n] = 0;
+        const char *lo = strstr(text, "lo:");
+        return lo && strtoull(lo + 3, NULL, 10) == 0;
+}
+
+/* Everything a guest could have changed is destroyed and made anew. */
+static int renew(struct rt_keeper *k, struct retort_error *err) {
+        int r = rt_keeper_kill_box(k, err);
+        if (r < 0)
+                return r;
+        if (!network_untouched(k))
+                return rt_fail(err, RETORT_E_SYSTEM, "the slot's network was used");
+        rt_keeper_private_remove(k);
+        k->used = false;
+        r = rt_keeper_private_make(k, err);
+        return r < 0 ? r : rt_keeper_arm(k, err);
+}
+
+static void recycle(struct rt_keeper *k) {
+        struct retort_error err = { 0 };
+        if (!k->used && k->parked)
+                send_op(k, RT_READY);
+        else if (renew(k, &err) < 0)
+                send_failure(k, &err);
+        else
+                send_op(k, RT_READY);
+}
+
+static void end(struct rt_keeper *k, int status) {
+        (void)rt_keeper_kill_box(k, NULL);
+        rt_keeper_private_remove(k);
+        _exit(status);
+}
+
+void rt_keeper_main(struct rt_keeper *k) {
+        struct retort_error err = { 0 };
+        (void)prctl(PR_SET_NAME, "retort-keeper", 0, 0, 0);
+        (void)prctl(PR_SET_CHILD_SUBREAPER, !rt_keeper_has(k, RT_BOX_PID_NS), 0, 0, 0);
+        if (rt_keeper_has(k, RT_BOX_NET_NS)) /* before the box's /proc covers the one where we can be seen */
+                k->network = open("/proc/self/net/dev", O_RDONLY | O_CLOEXEC);
+        if (rt_keeper_private_make(k, &err) < 0 || rt_keeper_arm(k, &err) < 0) {
+                send_failure(k, &err);
+                end(k, 1);
+        }
+        for (;;) {
+                struct rt_wire_message message;
+                int fds[RT_WIRE_MAX_FDS];
+                int r = rt_wire_receive(k->engine, &message, fds);
+                if (r <= 0)
+                        end(k, r == 0 ? 0 : 1);
+                if (message.op == RT_START && fds[RT_WIRE_MAX_FDS - 1] >= 0) {
+                        start(k, &message, fds);
+                        continue;
+                }
+                for (unsigned i = 0; i < RT_WIRE_MAX_FDS; i++)
+                        (void)rt_close(fds[i]);
+                if (message.op == RT_RECYCLE)
+                        recycle(k);
+                else if (message.op != RT_KILL) /* a KILL that crossed our END is late, not wrong */
+                        end(k, 1);
+        }
+}

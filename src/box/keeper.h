@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The keeper of one slot: lives in the slot's namespaces, with capabilities that mean nothing outside of them, and
+ * turns the engine's three words (START, KILL, RECYCLE) into boxes. It is single-threaded and does one thing at a
+ * time. The guest's processes are never its own children, but for hosts without pid namespaces.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "box/cgroup.h"
+#include "box/wire.h"
+
+struct rt_keeper {
+        int engine;          /* the slot's socket */
+        uint32_t mechanisms; /* mask of those that are active */
+        uint32_t guest_uid;  /* as inside */
+        bool can_setuid;     /* the slot has more than one uid */
+        int init_exe;        /* retort-init */
+        struct rt_slot_places places;
+        struct retort_limits ceilings;
+        struct rt_cgroup cgroup;
+
+        int private_fs;  /* the slot's tmpfs, or its scratch directory */
+        int network;     /* /proc/self/net/dev of the slot's network namespace */
+        bool used;       /* a guest has run since the private places were made */
+
+        /* the box now: its first process and what talks to it; -1 and 0: none */
+        pid_t init;
+        int init_pidfd;
+        int init_socket;
+        int listener; /* notifications of denied system calls */
+        int proc;     /* /proc that shows the box's processes */
+        bool parked;
+
+        /* the step now */
+        struct retort_limits limits;
+        struct rt_meter before;
+        uint64_t begun_ns;
+        uint64_t peak_processes;
+        uint64_t peak_rss_bytes; /* for hosts without cgroups */
+        uint64_t cpu_seen_ns;
+        struct rt_box_report report;
+};
+
+static inline bool rt_keeper_has(const struct rt_keeper *k, enum rt_mechanism m) {
+        return k->mechanisms & (1u << m);
+}
+
+/* Serves the engine until it goes away. Never returns. */
+void rt_keeper_main(struct rt_keeper *k) __attribute__((noreturn));
+
+/* box/arm.c: a fresh box with a parked process in it. */
+int rt_keeper_arm(struct rt_keeper *k, struct retort_error *err);
+/* box/arm.c: ends every process of the box. Fails when one would not die in five seconds. */
+int rt_keeper_kill_box(struct rt_keeper *k, struct retort_error *err);
+
+/* box/arm.c: for hosts without pid namespaces: kills every child of ours, and what it leaves to us, until there is none
+ * or the deadline (monotonic nanoseconds) has passed: then -1. */
+int rt_keeper_kill_strays(uint64_t deadline);
+
+/* box/watch.c: from the parked process's GO to a full report. */
+void rt_keeper_watch(struct rt_keeper *k);
+
+/* box/private.c: the private places of the slot: /work and /tmp, or directories in the scratch directory. */
+int rt_keeper_private_make(struct rt_keeper *k, struct retort_error *err);
+void rt_keeper_private_remove(struct rt_keeper *k);
+/* Sets the size and writes the files of a plan. */
+struct rt_plan;
+int rt_keeper_private_fill(struct rt_keeper *k, const struct rt_plan *plan, uint64_t disk_bytes,
+                           struct retort_error *err);
+/* Fills the report's file_limit_hit, disk_full, largest_file_bytes and disk_used_bytes. */
+void rt_keeper_private_measure(struct rt_keeper *k);
+
+/* box/procs.c: for hosts without cgroups: sums over the box's processes, from /proc. */
+struct rt_procs {
+        uint64_t cpu_ns;
+        uint64_t rss_bytes;
+        uint64_t threads;
+};
+void rt_procs_read(const struct rt_keeper *k, struct rt_procs *ret_procs);

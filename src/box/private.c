@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The places a guest may write: one tmpfs that is /work, /tmp and /dev/shm; or, on hosts without mount namespaces, two
+ * directories in the scratch directory, where the size limit is only measured.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/util.h"
+#include "box/keeper.h"
+#include "box/plan.h"
+#include "box/root.h"
+
+enum { MAX_DEPTH = 64, MAX_ENTRIES = 100000 };
+
+static int make_directory(struct rt_keeper *k, const char *path, struct retort_error *err) {
+        if (mkdir(path, 0700) < 0 || (k->can_setuid && chown(path, k->guest_uid, k->guest_uid) < 0))
+                return rt_fail_errno(err, "cannot make %s", path);
+        return 0;
+}
+
+/* Removes everything below dir (a directory descriptor); depth and links cannot lead it astray. */
+static void empty_directory(int dir, int depth) {
+        DIR *list = fdopendir(dup(dir));
+        if (list)
+                rewinddir(list);
+        for (struct dirent *e; list && (e = readdir(list));) {
+                if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+                        continue;
+                rt_auto_close int below = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (below >= 0) {
+                        (void)fchmod(below, 0700);
+                        if (depth < MAX_DEPTH)
+                                empty_directory(below, depth + 1);
+                }
+                (void)unlinkat(dir, e->d_name, below >= 0 ? AT_REMOVEDIR : 0);
+        }
+        if (list)
+                (void)closedir(list);
+}
+
+int rt_keeper_private_make(struct rt_keeper *k, struct retort_error *err) {
+        if (rt_keeper_has(k, RT_BOX_MOUNT_NS))
+                return rt_root_mount_private(k->guest_uid, &k->private_fs, err);
+        int r = make_directory(k, k->places.work, err);
+        if (r == 0)
+                r = make_directory(k, k->places.tmp, err);
+        if (r == 0)
+                k->private_fs = open(k->places.work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return r;
+}
+
+void rt_keeper_private_remove(struct rt_keeper *k) {
+        k->private_fs = rt_close(k->private_fs);
+        if (rt_keeper_has(k, RT_BOX_MOUNT_NS)) {
+                rt_root_unmount_private();
+                return;
+        }
+        const char *const places[] = { k->places.work, k->places.tmp };
+        for (size_t i = 0; i < RT_LEN(places); i++) {
+                rt_auto_close int dir = open(places[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (dir >= 0)
+                        empty_directory(dir, 0);
+                (void)rmdir(places[i]);
+        }
+}
+
+/* Makes the directories of path below dir, each the guest's own. */
+static int make_parents(struct rt_keeper *k, int dir, const char *path) {
+        char part[RETORT_MAX_PATH + 1];
+        for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+                size_t n = (size_t)(slash - path);
+                memcpy(part, path, n);
+                part[n] = 0;
+                if (mkdirat(dir, part, 0755) == 0) {
+                        if (k->can_setuid && fchownat(dir, part, k->guest_uid, k->guest_uid, AT_SYMLINK_NOFOLLOW) < 0)
+                                return -1;
+                } else if (errno != EEXIST) {
+                        return -1;
+                }
+        }
+        return 0;
+}
+
+static int write_file(struct rt_keeper *k, int dir, const struct retort_file *file, struct retort_error *err) {
+        if (make_parents(k, dir, file->path) < 0)
+                return rt_fail_errno(err, "cannot make the directory of %s", file->path);
+        rt_auto_close int fd = openat(dir, file->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+        if (fd < 0 || (k->can_setuid && fchown(fd, k->guest_uid, k->guest_uid) < 0) ||
+            rt_write_all(fd, file->content.data, file->content.size) < 0)
+                return errno == ENOSPC ? rt_fail(err, RETORT_E_INPUT, "the files of the request are more than disk_bytes")
+                                       : rt_fail_errno(err, "cannot write %s", file->path);
+        return 0;
+}
+
+int rt_keeper_private_fill(struct rt_keeper *k, const struct rt_plan *plan, uint64_t disk_bytes,
+                           struct retort_error *err) {
+        if (rt_keeper_has(k, RT_BOX_MOUNT_NS)) {
+                int r = rt_root_resize(disk_bytes, err);
+                if (r < 0)
+                        return r;
+        }
+        rt_auto_close int work = open(k->places.work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (work < 0)
+                return rt_fail_errno(err, "cannot open %s", k->places.work);
+        size_t cursor = 0;
+        struct retort_file file;
+        while (rt_plan_next_file(plan, &cursor, &file)) {
+                int r = write_file(k, work, &file, err);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* The largest file and the sum of all below dir. */
+static void measure(int dir, int depth, unsigned *entries, struct rt_box_report *report) {
+        DIR *list = fdopendir(dup(dir));
+        if (list)
+                rewinddir(list);
+        for (struct dirent *e; list && (e = readdir(list)) && ++*entries < MAX_ENTRIES;) {
+                struct stat st;
+                if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+                    fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                        continue;
+                if (S_ISREG(st.st_mode)) {
+                        report->disk_used_bytes += (uint64_t)st.st_blocks * 512;
+                        if ((uint64_t)st.st_size > report->largest_file_bytes)
+                                report->largest_file_bytes = (uint64_t)st.st_size;
+                } else if (S_ISDIR(st.st_mode) && depth < MAX_DEPTH) {
+                        rt_auto_close int below = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                        if (below >= 0)
+                                measure(below, depth + 1, entries, report);
+                }
+        }
+        if (list)
+                (void)closedir(list);
+}
+
+void rt_keeper_private_measure(struct rt_keeper *k) {
+        struct rt_box_report *r = &k->report;
+        const char *const places[] = { k->places.work, k->places.tmp, RT_ROOT_SHM };
+        unsigned entries = 0;
+        for (size_t i = 0; i < (rt_keeper_has(k, RT_BOX_MOUNT_NS) ? 3 : 2); i++) {
+                rt_auto_close int dir = open(places[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (dir >= 0)
+                        measure(dir, 0, &entries, r);
+        }
+        r->file_limit_hit = r->largest_file_bytes >= k->limits.file_bytes;
+        struct statvfs fs;
+        if (rt_keeper_has(k, RT_BOX_MOUNT_NS)) {
+                if (fstatvfs(k->private_fs, &fs) == 0) {
+                        r->disk_full = fs.f_bavail == 0 || fs.f_ffree == 0;
+                        r->disk_used_bytes = (fs.f_blocks - fs.f_bfree) * fs.f_frsize;
+                }
+        } else {
+                r->disk_full = r->disk_used_bytes >= k->limits.disk_bytes;
+        }
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One step from its first instruction to its report. Four things can end it: its own process ends; a limit is reached
+ * (seen by a deadline, a tick, or the kernel waking us); it asks the kernel for something denied; the engine says so.
+ * Whatever it is, when the report leaves either nothing of the box but its first process is alive, or all of it has
+ * been killed: the output is complete.
+ */
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/util.h"
+#include "box/keeper.h"
+#include "box/seccomp.h"
+
+enum {
+        TICK_MIN_NS = 1000000,       /* how close to a CPU limit we look */
+        TICK_MAX_NS = 10000000,      /* how long a peak may stay unseen where only looking tells */
+        TICK_POLLING_NS = 4000000,   /* the same without cgroups: every look reads /proc */
+        GOING_ON = -1,
+};
+
+#if defined(__x86_64__)
+#define NATIVE_ARCH AUDIT_ARCH_X86_64
+#else
+#define NATIVE_ARCH AUDIT_ARCH_AARCH64
+#endif
+
+static bool polling(const struct rt_keeper *k) {
+        return !k->cgroup.have[RT_CG_MEMORY] || !k->cgroup.have[RT_CG_PIDS] || !k->cgroup.have[RT_CG_CPU];
+}
+
+static uint64_t peak_of(uint64_t *peak, uint64_t now) {
+        if (now > *peak)
+                *peak = now;
+        return *peak;
+}
+
+/* What must be looked for. Also keeps the peaks that no counter keeps. */
+static int look_around(struct rt_keeper *k) {
+        struct rt_procs procs = { 0 };
+        if (polling(k))
+                rt_procs_read(k, &procs);
+        struct rt_meter now;
+        rt_cgroup_read(&k->cgroup, &now);
+        const struct rt_cgroup *cg = &k->cgroup;
+        uint64_t processes = peak_of(&k->peak_processes, cg->have[RT_CG_PIDS] ? now.processes : procs.threads);
+        uint64_t rss = peak_of(&k->peak_rss_bytes, procs.rss_bytes);
+        uint64_t cpu = peak_of(&k->cpu_seen_ns,
+                               cg->have[RT_CG_CPU] ? now.cpu_ns - k->before.cpu_ns : procs.cpu_ns);
+        if (cpu >= k->limits.cpu_ms * 1000000u)
+                return RT_END_CPU;
+        if (now.oom_kills > k->before.oom_kills)
+                return RT_END_MEMORY;
+        if (!cg->have[RT_CG_MEMORY] && rss > k->limits.memory_bytes)
+                return RT_END_MEMORY;
+        if (now.refused_forks > k->before.refused_forks)
+                return RT_END_PROCESSES;
+        if (!cg->have[RT_CG_PIDS] && processes >= k->limits.processes)
+                return RT_END_PROCESSES;
+        return GOING_ON;
+}
+
+/* When to look again: not before the CPU limit can have been reached, not later than a peak may hide. */
+static uint64_t next_look(const struct rt_keeper *k, uint64_t now) {
+        uint64_t limit = k->limits.cpu_ms * 1000000u;
+        uint64_t left = limit > k->cpu_seen_ns ? limit - k->cpu_seen_ns : 0;
+        uint64_t in = left / (uint64_t)get_nprocs();
+        if (in < TICK_MIN_NS)
+                in = TICK_MIN_NS;
+        uint64_t most = polling(k) ? TICK_POLLING_NS : TICK_MAX_NS;
+        return now + (in < most ? in : most);
+}
+
+/* The kernel asks about a call that the policy denies. */
+static int on_listener(struct rt_keeper *k) {
+        struct seccomp_notif ask;
+        memset(&ask, 0, sizeof ask);
+        if (ioctl(k->listener, SECCOMP_IOCTL_NOTIF_RECV, &ask) < 0)
+                return GOING_ON; /* the asker died meanwhile */
+        if (ask.data.arch == NATIVE_ARCH && ask.data.nr < 0x40000000 && rt_seccomp_unheard_of(ask.data.nr)) {
+                struct seccomp_notif_resp answer = { .id = ask.id, .error = -ENOSYS };
+                (void)ioctl(k->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+                return GOING_ON;
+        }
+        k->report.denied_call = ask.data.nr;
+        k->report.denied_arch_ok = ask.data.arch == NATIVE_ARCH && (uint32_t)ask.data.nr < 0x40000000;
+        return RT_END_DENIED;
+}
+
+static int on_init(struct rt_keeper *k, struct rt_wire_exited *ret_exited) {
+        struct rt_wire_message message;
+        if (rt_wire_receive(k->init_socket, &message, NULL) != 1)
+                return RT_END_LOST;
+        if (message.op == RT_BAD_EXEC)
+                k->report.exec_errno = message.exited.exec_errno ? message.exited.exec_errno : EINVAL;
+        if (message.op != RT_EXITED)
+                return GOING_ON;
+        *ret_exited = message.exited;
+        return RT_END_EXIT;
+}
+
+static int on_engine(struct rt_keeper *k) {
+        struct rt_wire_message message;
+        int r = rt_wire_receive(k->engine, &message, NULL);
+        return r == 1 && message.op != RT_KILL ? GOING_ON : RT_END_KILLED;
+}
+
+static int wait_for_end(struct rt_keeper *k, struct rt_wire_exited *ret_exited) {
+        uint64_t deadline = k->begun_ns + k->limits.wall_ms * 1000000u;
+        uint64_t look = next_look(k, k->begun_ns);
+        enum { ENGINE, INIT, LISTENER, FORKS };
+        struct pollfd wait[] = {
+                [ENGINE] = { .fd = k->engine, .events = POLLIN },
+                [INIT] = { .fd = k->init_socket, .events = POLLIN },
+                [LISTENER] = { .fd = k->listener, .events = POLLIN },
+                [FORKS] = { .fd = rt_cgroup_forks_fd(&k->cgroup), .events = POLLPRI },
+        };
+        for (;;) {
+                uint64_t now = rt_now_ns();
+                int end = GOING_ON;
+                if (now >= look) {
+                        end = look_around(k);
+                        look = next_look(k, now);
+                }
+                if (end == GOING_ON && now >= deadline)
+                        end = RT_END_WALL;
+                if (end != GOING_ON)
+                        return end;
+                uint64_t next = look < deadline ? look : deadline;
+                uint64_t left = next > now ? next - now : 0;
+                struct timespec timeout = { .tv_sec = (time_t)(left / 1000000000u), .tv_nsec = (long)(left % 1000000000u) };
+                if (ppoll(wait, RT_LEN(wait), &timeout, NULL) <= 0)
+                        continue;
+                if (wait[FORKS].revents & (POLLPRI | POLLERR))
+                        end = look_around(k);
+                if (end == GOING_ON && (wait[LISTENER].revents & POLLIN))
+                        end = on_listener(k);
+                else if (wait[LISTENER].revents)
+                        wait[LISTENER].fd = -1; /* the last process under the policy is gone */
+                if (end == GOING_ON && wait[INIT].revents)
+                        end = on_init(k, ret_exited);
+                if (end == GOING_ON && wait[ENGINE].revents)
+                        end = on_engine(k);
+                if (end != GOING_ON)
+                        return end;
+        }
+}
+
+/* The kernel counts the sum exactly and its two parts by ticks: the parts are scaled to the sum. */
+static void share_out(struct rt_box_report *r, uint64_t user, uint64_t system, const struct rt_wire_exited *exited) {
+        if (exited->user_ns + exited->system_ns > 0) {
+                user = exited->user_ns;
+                system = exited->system_ns;
+        }
+        double part = user + system > 0 ? (double)user / (double)(user + system) : 1;
+        r->user_ns = (uint64_t)((double)r->cpu_ns * part);
+        r->system_ns = r->cpu_ns - r->user_ns;
+}
+
+/* Counters from cgroups where there are any, else what init and /proc saw. */
+static void fill_usage(struct rt_keeper *k, const struct rt_meter *after, const struct rt_wire_exited *exited) {
+        struct rt_box_report *r = &k->report;
+        const struct rt_cgroup *cg = &k->cgroup;
+        if (cg->have[RT_CG_CPU]) {
+                r->cpu_ns = after->cpu_ns - k->before.cpu_ns;
+                share_out(r, after->user_ns - k->before.user_ns, after->system_ns - k->before.system_ns, exited);
+        } else {
+                r->user_ns = exited->user_ns;
+                r->system_ns = exited->system_ns;
+                r->cpu_ns = exited->user_ns + exited->system_ns;
+                if (k->cpu_seen_ns > r->cpu_ns)
+                        r->cpu_ns = k->cpu_seen_ns;
+        }
+        r->peak_memory_bytes = cg->have[RT_CG_MEMORY] && after->peak_memory_bytes ? after->peak_memory_bytes
+                                                                                  : k->peak_rss_bytes;
+        if (!cg->have[RT_CG_MEMORY] && exited->max_rss_bytes > r->peak_memory_bytes)
+                r->peak_memory_bytes = exited->max_rss_bytes;
+        r->oom_kills = after->oom_kills - k->before.oom_kills;
+        r->refused_forks = after->refused_forks - k->before.refused_forks;
+        r->processes = after->peak_processes ? after->peak_processes : k->peak_processes;
+        if (r->processes == 0)
+                r->processes = 1; /* its own process was there, if too short to be seen */
+}
+
+void rt_keeper_watch(struct rt_keeper *k) {
+        struct rt_wire_exited exited = { 0 };
+        int end = wait_for_end(k, &exited);
+        uint64_t ended_ns = end == RT_END_EXIT ? exited.at_ns : rt_now_ns();
+        struct rt_meter after;
+        rt_cgroup_read(&k->cgroup, &after);
+        bool alone = end == RT_END_EXIT && k->cgroup.have[RT_CG_PIDS] && after.processes == 0;
+        if (!alone) {
+                (void)peak_of(&k->peak_processes, after.processes);
+                if (rt_keeper_kill_box(k, NULL) < 0)
+                        end = RT_END_LOST;
+                rt_cgroup_read(&k->cgroup, &after);
+        }
+        k->report.ended_by = (uint32_t)end;
+        k->report.wait_status = exited.wait_status;
+        k->report.wall_ns = ended_ns - k->begun_ns;
+        fill_usage(k, &after, &exited);
+        if (end != RT_END_EXIT || exited.wait_status != 0)
+                rt_keeper_private_measure(k);
+}

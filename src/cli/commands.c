@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stddef.h>
+
+#include "cli/cli.h"
+
+const struct rt_cmd *const *rt_cli_commands(void) {
+        static const struct rt_cmd *const all[] = {
+                &rt_cmd_run, &rt_cmd_languages, &rt_cmd_doctor, &rt_cmd_help,
+                &rt_cmd_completion, &rt_cmd_man, &rt_cmd_version, NULL,
+        };
+        return all;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "cli/cli.h"
+
+int rt_cli_open(const char *isolation, const char *without, retort_engine **ret_engine,
+                struct retort_error *err) {
+        struct retort_config config = {
+                .slots = 1,
+                .no_warm = true, /* one run: a box made ahead would not be made sooner */
+                .disable = without,
+        };
+        if (isolation)
+                config.minimum = strcmp(isolation, "strong") == 0    ? RETORT_ISOLATION_STRONG
+                                 : strcmp(isolation, "reduced") == 0 ? RETORT_ISOLATION_REDUCED
+                                                                     : RETORT_ISOLATION_MINIMAL;
+        return retort_engine_open(ret_engine, &config, err);
+}

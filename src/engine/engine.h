@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The engine's own view of itself. One jail, some slots, the runtimes; a housekeeper thread that recycles slots behind
+ * the runs' backs. Lock order: there is one lock, and nothing blocking is done under it but waiting on its condition.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "box/box.h"
+#include "lang/lang.h"
+#include "retort.h"
+
+enum { RT_ENGINE_MAX_SLOTS = 128, RT_ENGINE_MAX_RUNTIMES = 256 };
+
+/* What is known of a runtime's toolchain; filled by box/toolchain.c. */
+struct rt_toolchain {
+        enum { RT_TOOLCHAIN_UNASKED, RT_TOOLCHAIN_ASKING, RT_TOOLCHAIN_KNOWN } state;
+        char version[64];
+};
+
+struct retort_engine {
+        struct rt_jail *jail;
+        struct rt_lang_set *runtimes;
+        struct retort_limits ceilings;
+        unsigned max_slots;
+        unsigned warm_slots;
+        const char *missing[RT_BOX_MECHANISMS]; /* names of what is not active, for every outcome */
+        size_t n_missing;
+
+        pthread_mutex_t lock;
+        pthread_cond_t changed; /* a slot became idle, a run ended, a version is known, work for the housekeeper */
+        pthread_t housekeeper;
+        bool have_housekeeper;
+        bool closing;
+        struct rt_slot *idle[RT_ENGINE_MAX_SLOTS];
+        unsigned n_idle;
+        struct rt_slot *dirty[RT_ENGINE_MAX_SLOTS];
+        unsigned n_dirty;
+        unsigned n_slots; /* idle, dirty, in use, or being made */
+        struct rt_run *runs; /* all that go on */
+        unsigned n_asking;   /* threads that ask a toolchain's version */
+        struct rt_toolchain toolchains[RT_ENGINE_MAX_RUNTIMES];
+};
+
+/* One request on its way. Lives on the stack of the thread that runs it, or in a retort_run. */
+struct rt_run {
+        struct retort_engine *engine;
+        const struct retort_request *request;
+        retort_event_fn on_event;
+        void *userdata;
+        int cancel_fd; /* eventfd: readable once the run is to end */
+        uint64_t begun_ns;
+        uint64_t seq;
+        struct rt_run *next;
+};
+
+/* engine/slots.c */
+int rt_engine_slots_open(struct retort_engine *engine, struct retort_error *err);
+void rt_engine_slots_close(struct retort_engine *engine);
+/* Waits for a slot; RETORT_E_CLOSED when the run is cancelled or the engine closes meanwhile. */
+int rt_engine_slot_take(struct rt_run *run, struct rt_slot **ret_slot, struct retort_error *err);
+/* Gives it back to be recycled, or thrown away if anything odd happened in it. */
+void rt_engine_slot_give(struct retort_engine *engine, struct rt_slot *slot, bool odd);
+
+/* engine/run.c: the life of a run. *ret_outcome is set also when the run was cancelled. */
+int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struct retort_error *err);
+/* Checks a request without running it. */
+int rt_engine_check(struct retort_engine *engine, const struct retort_request *request, struct retort_error *err);
+bool rt_run_cancelled(const struct rt_run *run);
+
+/* engine/toolchain.c: starts asking for the version of a runtime's toolchain, if nobody has; later, waits for it. */
+void rt_toolchain_ask(struct retort_engine *engine, const struct rt_runtime *runtime);
+const char *rt_toolchain_version(struct retort_engine *engine, const struct rt_runtime *runtime);

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The life of a run, on one thread, from top to bottom: plan, slot, steps, outcome. What the guest does wrong becomes
+ * the outcome's status; what the host does wrong becomes `internal` with a message; only a request that is wrong, or
+ * an engine that closes, is an error.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/util.h"
+#include "engine/pump.h"
+#include "model/model.h"
+
+enum { REPORT_SLACK_MS = 20000 }; /* how long after a step's wall limit its report may come */
+
+bool rt_run_cancelled(const struct rt_run *run) {
+        struct pollfd asked = { .fd = run->cancel_fd, .events = POLLIN };
+        return poll(&asked, 1, 0) == 1;
+}
+
+/* ---- planning ---- */
+
+static int find_plan(struct rt_run *run, const struct rt_lang_places *places, struct rt_arena *arena,
+                     struct rt_lang_plan *ret_plan, struct retort_error *err) {
+        struct retort_engine *engine = run->engine;
+        if (!run->request->language)
+                return rt_fail(err, RETORT_E_INPUT, "language: missing");
+        const struct rt_runtime *runtime = rt_lang_find(engine->runtimes, run->request->language, err);
+        if (!runtime)
+                return err->code;
+        int r = rt_lang_detect(runtime, err);
+        if (r == 0)
+                r = rt_lang_plan(runtime, run->request, places, &engine->ceilings, arena, ret_plan, err);
+        if (r == 0)
+                rt_toolchain_ask(engine, runtime);
+        return r;
+}
+
+int rt_engine_check(struct retort_engine *engine, const struct retort_request *request, struct retort_error *err) {
+        rt_auto_arena struct rt_arena arena = { 0 };
+        const struct rt_lang_places places = { "/work", "/tmp", "/retort" };
+        struct rt_run run = { .engine = engine, .request = request };
+        struct rt_lang_plan plan;
+        return find_plan(&run, &places, &arena, &plan, err);
+}
+
+/* ---- one step ---- */
+
+struct step_state {
+        struct rt_run *run;
+        struct rt_slot *slot;
+        struct rt_model_outcome *made;
+        const struct rt_lang_plan *plan;
+        struct retort_step *steps; /* as many as the plan has */
+        bool odd;                  /* the slot must not be used again */
+};
+
+static struct retort_bytes keep(struct rt_arena *arena, const struct rt_buf *buf, bool *nomem) {
+        char *copy = rt_arena_copy(arena, buf->data, buf->size);
+        *nomem |= !copy;
+        return (struct retort_bytes){ copy ? copy : "", copy ? buf->size : 0 };
+}
+
+static void fill_usage(struct retort_usage *usage, const struct rt_box_report *report, const struct rt_pump *pump,
+                       const struct rt_box_isolation *isolation) {
+        *usage = (struct retort_usage){
+                .setup_ns = report->setup_ns, .wall_ns = report->wall_ns, .cpu_ns = report->cpu_ns,
+                .user_ns = report->user_ns, .system_ns = report->system_ns,
+                .peak_memory_bytes = report->peak_memory_bytes, .processes = report->processes,
+                .output_bytes = pump->out.seen + pump->err.seen, .cpu_how = isolation->cpu_how,
+                .memory_how = isolation->memory_how, .processes_how = isolation->processes_how };
+}
+
+static int no_program(struct step_state *s, const char *program, const struct rt_box_report *report) {
+        s->made->pub.message = rt_arena_printf(&s->made->arena, "cannot start %s: %s", program,
+                                               strerrordesc_np(report->exec_errno));
+        return s->made->pub.message ? 0 : RETORT_E_NOMEM;
+}
+
+/* The box's verdict, and what only this side knows: the output limit and who cancelled. */
+static void judge(struct step_state *s, const struct rt_lang_step *step, const struct rt_box_report *report,
+                  const struct rt_pump *pump, struct retort_step *ret) {
+        const struct rt_box_isolation *isolation = rt_jail_isolation(s->run->engine->jail);
+        ret->status = rt_box_verdict(report, &step->limits, isolation, &ret->exit_code, &ret->signal, &ret->limit);
+        if (pump->over) {
+                ret->status = RETORT_OUTPUT_LIMIT;
+                ret->exit_code = -1;
+                ret->signal = 0;
+                ret->limit = (struct retort_hit){ .name = "output_bytes", .value = step->limits.output_bytes,
+                                                  .measured = pump->out.seen + pump->err.seen, .how = "bytes read" };
+        } else if (pump->nomem) {
+                ret->status = RETORT_INTERNAL;
+        }
+        s->odd |= report->ended_by == RT_END_LOST || report->ended_by == RT_END_DENIED;
+}
+
+static int read_compiler(struct step_state *s, struct retort_error *err) {
+        struct retort_outcome *o = &s->made->pub;
+        const struct retort_step *step = &s->steps[0];
+        struct retort_bytes text = step->stderr_data.size ? step->stderr_data : step->stdout_data;
+        return rt_lang_read_diagnostics(s->plan->runtime, text, &s->made->arena, &o->diagnostics, &o->n_diagnostics, err);
+}
+
+static int read_error(struct step_state *s, const struct rt_buf *report, struct retort_error *err) {
+        struct retort_outcome *o = &s->made->pub;
+        int r = rt_lang_read_error((struct retort_bytes){ report->data, report->size }, &s->made->arena, &o->error, err);
+        if (r == 0 && o->error.name)
+                rt_run_tell(s->run, (struct retort_event){ .type = RETORT_EVENT_ERROR, .error = &o->error });
+        return r;
+}
+
+/* Everything the pump and the report hold becomes the step's record. */
+static int record(struct step_state *s, size_t index, const struct rt_pump *pump, const struct rt_box_report *report,
+                  struct retort_error *err) {
+        const struct rt_lang_step *step = &s->plan->steps[index];
+        struct retort_step *ret = &s->steps[index];
+        struct retort_outcome *o = &s->made->pub;
+        bool nomem = false;
+        judge(s, step, report, pump, ret);
+        ret->stdout_data = keep(&s->made->arena, &pump->out.kept, &nomem);
+        ret->stderr_data = keep(&s->made->arena, &pump->err.kept, &nomem);
+        fill_usage(&ret->usage, report, pump, rt_jail_isolation(s->run->engine->jail));
+        o->stdout_truncated = pump->out.truncated;
+        o->stderr_truncated = pump->err.truncated;
+        o->n_steps = index + 1;
+        bool compiling = index + 1 < s->plan->n_steps;
+        int r = nomem ? rt_fail_nomem(err) : 0;
+        if (r == 0 && compiling)
+                r = read_compiler(s, err);
+        if (r == 0 && !compiling && ret->status != RETORT_OK)
+                r = read_error(s, &pump->report, err);
+        if (r == 0 && report->exec_errno)
+                r = no_program(s, step->argv[0], report);
+        rt_run_tell(s->run, (struct retort_event){ .type = RETORT_EVENT_STEP, .step = ret });
+        return r;
+}
+
+static int run_step(struct step_state *s, size_t index, struct retort_error *err) {
+        const struct rt_lang_step *step = &s->plan->steps[index];
+        bool last = index + 1 == s->plan->n_steps;
+        struct rt_pump pump;
+        struct rt_box_report report = { 0 };
+        s->steps[index] = (struct retort_step){ .name = step->name, .exit_code = -1 };
+        int r = rt_pump_open(&pump, s->run, step, last, err);
+        if (r < 0)
+                return r;
+        struct rt_slot_step start = { .argv = step->argv, .env = step->env, .limits = step->limits,
+                                      .files = index == 0 ? s->plan->files : NULL,
+                                      .n_files = index == 0 ? s->plan->n_files : 0,
+                                      .stdin_fd = pump.guest[0], .stdout_fd = pump.guest[1],
+                                      .stderr_fd = pump.guest[2], .report_fd = pump.guest[3] };
+        r = rt_slot_start(s->slot, &start, err);
+        rt_pump_handed_over(&pump);
+        if (r == 0) {
+                rt_run_tell(s->run, (struct retort_event){ .type = RETORT_EVENT_STARTED, .step_name = step->name });
+                uint64_t most = step->limits.wall_ms + REPORT_SLACK_MS;
+                r = rt_pump_until_report(&pump, s->slot, most > INT32_MAX ? INT32_MAX : (int)most, &report, err);
+        }
+        if (r < 0)
+                s->odd = true;
+        else
+                r = record(s, index, &pump, &report, err);
+        rt_pump_close(&pump);
+        return r;
+}
+
+static int run_steps(struct step_state *s, struct retort_error *err) {
+        for (size_t i = 0; i < s->plan->n_steps; i++) {
+                int r = run_step(s, i, err);
+                if (r < 0)
+                        return r;
+                if (s->steps[i].status != RETORT_OK)
+                        break;
+                if (rt_run_cancelled(s->run)) {
+                        s->made->pub.status = RETORT_CANCELLED;
+                        break;
+                }
+        }
+        return 0;
+}
+
+/* ---- the outcome ---- */
+
+static struct retort_usage total_usage(const struct retort_outcome *o, uint64_t queue_ns, uint64_t setup_ns) {
+        struct retort_usage sum = { .queue_ns = queue_ns, .setup_ns = setup_ns };
+        for (size_t i = 0; i < o->n_steps; i++) {
+                const struct retort_usage *u = &o->steps[i].usage;
+                sum.setup_ns += u->setup_ns;
+                sum.wall_ns += u->wall_ns;
+                sum.cpu_ns += u->cpu_ns;
+                sum.user_ns += u->user_ns;
+                sum.system_ns += u->system_ns;
+                sum.output_bytes += u->output_bytes;
+                sum.peak_memory_bytes = u->peak_memory_bytes > sum.peak_memory_bytes ? u->peak_memory_bytes : sum.peak_memory_bytes;
+                sum.processes = u->processes > sum.processes ? u->processes : sum.processes;
+                sum.cpu_how = u->cpu_how;
+                sum.memory_how = u->memory_how;
+                sum.processes_how = u->processes_how;
+        }
+        return sum;
+}
+
+/* A compiler that says no is `compile_error`; one that runs into a limit is that limit. So is a compiler that is content
+ * and leaves no program. */
+static enum retort_status overall(const struct rt_lang_plan *plan, const struct retort_outcome *o) {
+        const struct retort_step *last = &o->steps[o->n_steps - 1];
+        bool compiled = plan->n_steps > 1;
+        bool compiling = o->n_steps < plan->n_steps;
+        if (compiling && (last->status == RETORT_NONZERO || last->status == RETORT_SIGNAL))
+                return RETORT_COMPILE_ERROR;
+        if (compiled && !compiling && last->status == RETORT_INTERNAL && plan->steps[1].argv[0][0] != '/')
+                return RETORT_COMPILE_ERROR;
+        return last->status;
+}
+
+static void fill_outcome(struct step_state *s, uint64_t queue_ns, uint64_t setup_ns) {
+        struct retort_outcome *o = &s->made->pub;
+        o->steps = s->steps;
+        if (o->n_steps > 0) {
+                const struct retort_step *last = &o->steps[o->n_steps - 1];
+                if (o->status != RETORT_CANCELLED)
+                        o->status = overall(s->plan, o);
+                o->exit_code = last->exit_code;
+                o->signal = last->signal;
+                o->limit = last->limit;
+                o->stdout_data = last->stdout_data;
+                o->stderr_data = last->stderr_data;
+        }
+        o->usage = total_usage(o, queue_ns, setup_ns);
+}
+
+static int begin_outcome(struct rt_run *run, const struct rt_lang_plan *plan, struct rt_model_outcome *made) {
+        struct retort_engine *engine = run->engine;
+        const struct rt_box_isolation *isolation = rt_jail_isolation(engine->jail);
+        unsigned char random[RT_MODEL_ID_RANDOM] = { 0 };
+        char id[RT_MODEL_ID_SIZE];
+        struct timespec now;
+        (void)clock_gettime(CLOCK_REALTIME, &now);
+        (void)!getrandom(random, sizeof random, 0);
+        rt_model_id(id, (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u, random);
+        const char **missing = rt_arena_array(&made->arena, engine->n_missing + 1, sizeof *missing);
+        made->pub.id = rt_arena_strdup(&made->arena, id);
+        made->pub.language = rt_arena_strdup(&made->arena, rt_runtime_name(plan->runtime));
+        if (!missing || !made->pub.id || !made->pub.language)
+                return RETORT_E_NOMEM;
+        memcpy(missing, engine->missing, engine->n_missing * sizeof *missing);
+        made->pub.isolation_missing = missing;
+        made->pub.n_isolation_missing = engine->n_missing;
+        made->pub.isolation_level = rt_isolation_name(isolation->level);
+        made->pub.start = "cold";
+        return 0;
+}
+
+/* The host failed: that is an outcome too, and says so. */
+static void host_failed(struct step_state *s, const struct retort_error *err) {
+        struct retort_outcome *o = &s->made->pub;
+        o->status = RETORT_INTERNAL;
+        o->exit_code = -1;
+        o->message = rt_arena_strdup(&s->made->arena, err->message);
+}
+
+static int finish(struct step_state *s, const struct rt_lang_plan *plan, struct retort_outcome **ret_outcome) {
+        struct retort_outcome *o = &s->made->pub;
+        o->version = rt_arena_strdup(&s->made->arena, rt_toolchain_version(s->run->engine, plan->runtime));
+        rt_run_tell(s->run, (struct retort_event){ .type = RETORT_EVENT_END, .outcome = o });
+        *ret_outcome = o;
+        return 0;
+}
+
+int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struct retort_error *err) {
+        struct retort_error local = { 0 };
+        if (!err)
+                err = &local;
+        run->begun_ns = rt_now_ns();
+        struct rt_model_outcome *made = rt_model_outcome_new();
+        if (!made)
+                return rt_fail_nomem(err);
+        struct rt_slot *slot = NULL;
+        struct rt_lang_plan plan;
+        const struct rt_slot_places guess = { "/work", "/tmp", "/retort" };
+        struct rt_lang_places places = { guess.work, guess.tmp, guess.runtimes };
+        int r = find_plan(run, &places, &made->arena, &plan, err);
+        if (r == 0)
+                r = begin_outcome(run, &plan, made) < 0 ? rt_fail_nomem(err) : 0;
+        if (r < 0) {
+                retort_outcome_free(&made->pub);
+                return r;
+        }
+        struct step_state s = { .run = run, .made = made, .plan = &plan };
+        s.steps = rt_arena_array(&made->arena, RT_LANG_MAX_STEPS, sizeof *s.steps);
+        uint64_t planned_ns = rt_now_ns();
+        r = s.steps ? rt_engine_slot_take(run, &slot, err) : rt_fail_nomem(err);
+        uint64_t queue_ns = rt_now_ns() - planned_ns;
+        if (r == 0 && strcmp(rt_slot_places(slot)->work, guess.work) != 0) { /* no mount namespace: other places */
+                const struct rt_slot_places *p = rt_slot_places(slot);
+                places = (struct rt_lang_places){ p->work, p->tmp, p->runtimes };
+                r = find_plan(run, &places, &made->arena, &plan, err);
+        }
+        s.slot = slot;
+        if (r == 0)
+                r = run_steps(&s, err);
+        bool cancelled = r == RETORT_E_CLOSED && rt_run_cancelled(run);
+        fill_outcome(&s, queue_ns, planned_ns - run->begun_ns);
+        if (cancelled)
+                made->pub.status = RETORT_CANCELLED;
+        else if (r < 0)
+                host_failed(&s, err);
+        r = finish(&s, &plan, ret_outcome);
+        if (slot)
+                rt_engine_slot_give(run->engine, slot, s.odd);
+        return r;
+}
