@@ -90,6 +90,7 @@ struct rt_slot_step {
         const struct retort_file *files; /* written before it starts; only for the first step after make or recycle */
         size_t n_files;
         struct retort_limits limits; /* every member set */
+        bool terminal; /* stdin is a terminal that becomes the guest's controlling one */
         int stdin_fd;  /* descriptors of the caller's; copies go to the guest */
         int stdout_fd;
         int stderr_fd;

@@ -174,10 +174,10 @@ int rt_jail_open(struct rt_jail **ret_jail, const struct rt_jail_config *config,
                         return 0;
                 }
                 stop_jailer(jail);
-                bool news = message.op == RT_FAIL && (message.lacking & ~lacking & ~config->disable) != 0;
+                bool news = message.op == RT_FAIL && (message.bits & ~lacking & ~config->disable) != 0;
                 if (!news)
                         break;
-                lacking |= message.lacking;
+                lacking |= message.bits;
                 (void)snprintf(why, sizeof why, "%s", message.fail.message);
         }
         (void)rt_jail_close(jail);
@@ -242,6 +242,7 @@ int rt_slot_start(struct rt_slot *slot, const struct rt_slot_step *step, struct 
                 return plan == -1 && err ? err->code : plan;
         struct rt_wire_message message = { .op = RT_START };
         message.limits = step->limits;
+        message.bits = step->terminal ? RT_START_TERMINAL : 0;
         const int fds[RT_WIRE_MAX_FDS] = { plan, step->stdin_fd, step->stdout_fd, step->stderr_fd, step->report_fd };
         if (rt_wire_send(slot->socket, &message, fds, RT_WIRE_MAX_FDS) < 0)
                 return rt_fail_errno(err, "cannot speak to the box");

@@ -13,6 +13,7 @@
 #include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -95,7 +96,7 @@ static int become_guest(const struct rt_wire_arm *arm, int *ret_listener) {
         return rt_seccomp_enter(false, NULL);
 }
 
-static void start_program(int socket, const int fds[RT_WIRE_MAX_FDS]) {
+static void start_program(int socket, bool terminal, const int fds[RT_WIRE_MAX_FDS]) {
         static char *argv[RT_PLAN_MAX_STRINGS + 1];
         static char *env[RT_PLAN_MAX_STRINGS + 1];
         struct rt_plan plan;
@@ -105,6 +106,8 @@ static void start_program(int socket, const int fds[RT_WIRE_MAX_FDS]) {
         for (int i = 0; i < 4; i++) /* all that came is above 3: the socket is 3, and stays open above them */
                 if (dup2(fds[i + 1], i) < 0)
                         die_with(socket, errno);
+        if (terminal && ioctl(0, TIOCSCTTY, 0) < 0)
+                die_with(socket, errno);
         (void)execve(argv[0], argv, env);
         die_with(socket, errno);
 }
@@ -129,7 +132,7 @@ static void park(const struct rt_wire_arm *arm) {
                 _exit(126);
         if (set_limits(&message.limits, arm) < 0)
                 die_with(socket, errno);
-        start_program(socket, fds);
+        start_program(socket, message.bits & RT_START_TERMINAL, fds);
 }
 
 static uint64_t timeval_ns(struct timeval t) {

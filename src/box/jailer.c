@@ -143,7 +143,7 @@ static void find_level(struct rt_jailer *j) {
 
 /* Tells the engine why, and which mechanisms it should do without next time. */
 static int cannot_start(uint32_t lacking, const struct retort_error *err) {
-        struct rt_wire_message message = { .op = RT_FAIL, .lacking = lacking };
+        struct rt_wire_message message = { .op = RT_FAIL, .bits = lacking };
         message.fail.code = err->code;
         (void)snprintf(message.fail.message, sizeof message.fail.message, "%.511s", err->message);
         (void)rt_wire_send(RT_JAILER_SOCKET, &message, NULL, 0);

@@ -33,7 +33,7 @@ static size_t message_size(uint32_t op) {
         case RT_RECYCLE:
         case RT_READY:
         case RT_PARKED:
-                return SIZE(lacking);
+                return SIZE(bits);
         default:
                 return 0;
         }

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "engine/paths.h"
+#include "engine/pump.h"
 #include "model/model.h"
 
 /* ---- opening and closing ---- */
@@ -146,7 +147,7 @@ static void delist(struct rt_run *run) {
 
 int retort_run_wait(retort_engine *engine, const struct retort_request *request, retort_event_fn on_event,
                     void *userdata, struct retort_outcome **ret_outcome, struct retort_error *err) {
-        struct rt_run run = { .engine = engine, .request = request, .on_event = on_event, .userdata = userdata };
+        struct rt_run run = { .engine = engine, .request = request, .on_event = on_event, .userdata = userdata, .terminal = -1 };
         int r = enlist(&run, err);
         if (r < 0)
                 return r;
@@ -210,7 +211,8 @@ int retort_submit(retort_engine *engine, const struct retort_request *request, r
         (void)pthread_cond_init(&run->ended, &monotonic);
         (void)pthread_condattr_destroy(&monotonic);
         (void)pthread_mutex_init(&run->lock, NULL);
-        run->run = (struct rt_run){ .engine = engine, .on_event = on_event, .userdata = userdata, .cancel_fd = -1 };
+        run->run = (struct rt_run){ .engine = engine, .on_event = on_event, .userdata = userdata, .cancel_fd = -1,
+                                    .terminal = -1 };
         r = rt_model_request_copy(request, &run->request, err);
         run->run.request = run->request;
         if (r == 0)
@@ -262,6 +264,10 @@ void retort_cancel(retort_run *run) {
         int kept = errno;
         (void)eventfd_write(run->run.cancel_fd, 1);
         errno = kept;
+}
+
+void retort_resize(retort_run *run, unsigned columns, unsigned rows) {
+        rt_run_resize(&run->run, columns, rows);
 }
 
 void retort_run_free(retort_run *run) {

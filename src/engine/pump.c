@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -59,6 +62,39 @@ static int open_output(int *ours, int *guests, struct retort_error *err) {
         return 0;
 }
 
+/* ---- a terminal instead of pipes ---- */
+
+static void set_terminal(struct rt_run *run, int master) {
+        (void)pthread_mutex_lock(&run->engine->lock);
+        run->terminal = master;
+        (void)pthread_mutex_unlock(&run->engine->lock);
+}
+
+void rt_run_resize(struct rt_run *run, unsigned columns, unsigned rows) {
+        struct winsize size = { .ws_col = (unsigned short)columns, .ws_row = (unsigned short)rows };
+        (void)pthread_mutex_lock(&run->engine->lock);
+        if (run->terminal >= 0)
+                (void)ioctl(run->terminal, TIOCSWINSZ, &size);
+        (void)pthread_mutex_unlock(&run->engine->lock);
+}
+
+/* The guest gets the other end three times; what it writes is its stdout. */
+static int open_terminal(struct rt_pump *p, const struct retort_request *request, struct retort_error *err) {
+        p->terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (p->terminal < 0 || unlockpt(p->terminal) < 0)
+                return rt_fail_errno(err, "cannot make a terminal");
+        for (int i = 0; i < 3; i++)
+                if ((p->guest[i] = ioctl(p->terminal, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0)
+                        return rt_fail_errno(err, "cannot open the terminal's other end");
+        p->out.fd = fcntl(p->terminal, F_DUPFD_CLOEXEC, 0);
+        p->stdin_sink = request->stdin_fd > 0 ? fcntl(p->terminal, F_DUPFD_CLOEXEC, 0) : -1;
+        p->stdin_source = request->stdin_fd > 0 ? request->stdin_fd : -1;
+        (void)fcntl(p->terminal, F_SETFL, O_NONBLOCK);
+        set_terminal(p->run, p->terminal);
+        rt_run_resize(p->run, request->terminal_columns, request->terminal_rows);
+        return p->out.fd < 0 ? rt_fail_errno(err, "cannot copy the terminal") : 0;
+}
+
 int rt_pump_open(struct rt_pump *p, struct rt_run *run, const struct rt_lang_step *step, bool with_stdin,
                  struct retort_error *err) {
         static const struct retort_request nothing = { 0 };
@@ -66,11 +102,12 @@ int rt_pump_open(struct rt_pump *p, struct rt_run *run, const struct rt_lang_ste
                                .out = { .fd = -1, .type = RETORT_EVENT_STDOUT, .kept = RT_BUF(step->limits.output_bytes) },
                                .err = { .fd = -1, .type = RETORT_EVENT_STDERR, .kept = RT_BUF(step->limits.output_bytes) },
                                .report = RT_BUF(RT_LANG_REPORT_MAX), .report_fd = -1, .stdin_source = -1,
-                               .stdin_sink = -1, .guest = { -1, -1, -1, -1 } };
-        int r = open_stdin(p, with_stdin ? run->request : &nothing, err);
-        if (r == 0)
+                               .stdin_sink = -1, .terminal = -1, .guest = { -1, -1, -1, -1 } };
+        bool terminal = with_stdin && run->request->terminal_columns > 0;
+        int r = terminal ? open_terminal(p, run->request, err) : open_stdin(p, with_stdin ? run->request : &nothing, err);
+        if (r == 0 && !terminal)
                 r = open_output(&p->out.fd, &p->guest[1], err);
-        if (r == 0)
+        if (r == 0 && !terminal)
                 r = open_output(&p->err.fd, &p->guest[2], err);
         if (r == 0)
                 r = open_output(&p->report_fd, &p->guest[3], err);
@@ -90,6 +127,9 @@ void rt_pump_close(struct rt_pump *p) {
         p->err.fd = rt_close(p->err.fd);
         p->report_fd = rt_close(p->report_fd);
         p->stdin_sink = rt_close(p->stdin_sink);
+        if (p->terminal >= 0)
+                set_terminal(p->run, -1);
+        p->terminal = rt_close(p->terminal);
         rt_buf_clear(&p->out.kept);
         rt_buf_clear(&p->err.kept);
         rt_buf_clear(&p->report);
@@ -169,6 +209,9 @@ static ssize_t write_quietly(int fd, const char *data, size_t size) {
 }
 
 static void end_stdin(struct rt_pump *p) {
+        static const char end_of_file = 4; /* Ctrl-D: a terminal has no other end */
+        if (p->terminal >= 0 && p->stdin_sink >= 0)
+                (void)!write(p->stdin_sink, &end_of_file, 1);
         p->stdin_sink = rt_close(p->stdin_sink);
         p->stdin_source = -1;
 }

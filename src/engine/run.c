@@ -159,7 +159,7 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
         struct rt_slot_step start = { .argv = step->argv, .env = step->env, .limits = step->limits,
                                       .files = index == 0 ? s->plan->files : NULL,
                                       .n_files = index == 0 ? s->plan->n_files : 0,
-                                      .stdin_fd = pump.guest[0], .stdout_fd = pump.guest[1],
+                                      .terminal = pump.terminal >= 0, .stdin_fd = pump.guest[0], .stdout_fd = pump.guest[1],
                                       .stderr_fd = pump.guest[2], .report_fd = pump.guest[3] };
         r = rt_slot_start(s->slot, &start, err);
         rt_pump_handed_over(&pump);
