@@ -40,7 +40,7 @@ static int find_plan(struct rt_run *run, const struct rt_lang_places *places, st
         if (r == 0)
                 rt_toolchain_ask(engine, runtime);
         if (r == 0 && run->request->version) {
-                const char *have = rt_toolchain_version(engine, runtime);
+                const char *have = rt_toolchain_version(engine, runtime, true);
                 if (!rt_lang_version_fits(have, run->request->version))
                         r = rt_fail(err, RETORT_E_NO_RUNTIME, "version: %s %s is not installed; this host has %s",
                                     rt_runtime_title(runtime), run->request->version, have);
@@ -273,7 +273,8 @@ static void host_failed(struct step_state *s, const struct retort_error *err) {
 
 static int finish(struct step_state *s, const struct rt_lang_plan *plan, struct retort_outcome **ret_outcome) {
         struct retort_outcome *o = &s->made->pub;
-        o->version = rt_arena_strdup(&s->made->arena, rt_toolchain_version(s->run->engine, plan->runtime));
+        bool wait = o->status != RETORT_CANCELLED; /* whoever cancels wants an end, not a version */
+        o->version = rt_arena_strdup(&s->made->arena, rt_toolchain_version(s->run->engine, plan->runtime, wait));
         rt_run_tell(s->run, (struct retort_event){ .type = RETORT_EVENT_END, .outcome = o });
         *ret_outcome = o;
         return 0;
