@@ -119,7 +119,7 @@ int rt_engine_slot_take(struct rt_run *run, struct rt_slot **ret_slot, struct re
 }
 
 void rt_engine_slot_give(struct retort_engine *engine, struct rt_slot *slot, bool odd) {
-        if (odd)
+        if (odd || engine->warm_slots == 0) /* nobody waits for boxes ahead: making this one as new may be for nothing */
                 slot = rt_slot_free(slot);
         (void)pthread_mutex_lock(&engine->lock);
         if (slot)
