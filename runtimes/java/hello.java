@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 public class Hello {
     public static void main(String[] args) {
         System.out.println("hello from Java");

@@ -19,8 +19,7 @@ if (at >= 0) process.execArgv.splice(at, 2);
 function isWanted() {
   try {
     const stat = fs.fstatSync(REPORT_FD);
-    return (stat.isFIFO() || stat.isSocket()) && process.env.NODE_CHANNEL_FD !== String(REPORT_FD) &&
-      require('worker_threads').isMainThread;
+    return (stat.isFIFO() || stat.isSocket()) && process.env.NODE_CHANNEL_FD !== String(REPORT_FD);
   } catch {
     return false;
   }
@@ -45,6 +44,7 @@ function describe(thrown) {
 if (isWanted()) {
   process.on('uncaughtExceptionMonitor', (thrown) => {
     try {
+      if (!require('worker_threads').isMainThread) return; // asked only now: loading it takes a millisecond
       const data = Buffer.from(JSON.stringify(describe(thrown)));
       for (let sent = 0; sent < data.length;) sent += fs.writeSync(REPORT_FD, data, sent);
     } catch {

@@ -61,24 +61,26 @@ def _install():
             text = sys.stderr.getvalue()
         finally:
             sys.stderr = real
+        if os.getpid() == owner:  # a forked child's errors are not the program's
+            report(kind, value, text)
         if real is not None:
             real.write(text)
-        if os.getpid() != owner:  # a forked child's errors are not the program's
-            return
+
+    def report(kind, value, text):
         try:
             try:
                 words = str(value)
             except BaseException:
                 words = "<exception str() failed>"
-            report = '{"name": %s, "value": %s, "traceback": %s}' % (
+            data = '{"name": %s, "value": %s, "traceback": %s}' % (
                 _quoted(kind.__name__, 256),
                 _quoted(words, VALUE_MAX),
                 _quoted(text, TRACEBACK_MAX),
             )
-            data = report.encode()
+            data = data.encode()
             while data:
                 data = data[os.write(REPORT_FD, data) :]
-        except BaseException:  # whatever went wrong: the program's own story is told already
+        except BaseException:  # whatever went wrong: the program's own story is told next
             pass
 
     sys.excepthook = sys.__excepthook__ = excepthook

@@ -57,7 +57,7 @@ static const struct rt_opt options[] = {
         { 0, "events", NULL, "print every event as it happens, one JSON object a line", RT_OPT_FLAG, AT(events) },
         { 0, "view", "VIEW", "print the outcome as another system's JSON", RT_OPT_TEXT, AT(view),
           .choices = "agentbay|agentbay-rich|runtime|runtime-head" },
-        { 0, "isolation", "LEVEL", "refuse to run with less isolation than this", RT_OPT_TEXT, AT(isolation),
+        { 0, "isolation", "LEVEL", "refuse to run with less isolation than this (default: reduced)", RT_OPT_TEXT, AT(isolation),
           .choices = RT_ISOLATION_CHOICES },
         { 0, "without", "NAMES", "do without these isolation mechanisms, as doctor names them: to try the "
           "fallbacks", RT_OPT_TEXT, AT(without) },
@@ -264,7 +264,7 @@ static int run_main(struct rt_cli *cli, void *target, const struct rt_words *wor
         int r = describe(cli, o, words, &request, &err);
         r = r < 0 ? r : open_input(o, &request, &input, &err);
         rt_cancel_install(); /* not before: reading the program from a terminal ends by Ctrl-C as everywhere */
-        r = r < 0 ? r : rt_cli_open(o->isolation, o->without, &engine, &err);
+        r = r < 0 ? r : rt_cli_open(o->isolation ? o->isolation : "reduced", o->without, &engine, &err);
         if (r == 0 && !request.language)
                 r = rt_program_language(engine, &cli->arena, &request, &err);
         if (r == 0) {

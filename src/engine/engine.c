@@ -37,7 +37,7 @@ static int check_level(struct retort_engine *engine, enum retort_isolation minim
                 return 0;
         const char *first = engine->n_missing ? engine->missing[0] : "";
         return rt_fail(err, RETORT_E_ISOLATION, "this host gives isolation `%s`, and `%s` is asked for; missing: %s%s "
-                       "(see retort doctor)", rt_isolation_name(isolation->level), rt_isolation_name(minimum), first,
+                       "(see retort doctor; or ask for less)", rt_isolation_name(isolation->level), rt_isolation_name(minimum), first,
                        engine->n_missing > 1 ? " and more" : "");
 }
 

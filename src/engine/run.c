@@ -39,6 +39,12 @@ static int find_plan(struct rt_run *run, const struct rt_lang_places *places, st
                 r = rt_lang_plan(runtime, run->request, places, &engine->ceilings, arena, ret_plan, err);
         if (r == 0)
                 rt_toolchain_ask(engine, runtime);
+        if (r == 0 && run->request->version) {
+                const char *have = rt_toolchain_version(engine, runtime);
+                if (!rt_lang_version_fits(have, run->request->version))
+                        r = rt_fail(err, RETORT_E_NO_RUNTIME, "version: %s %s is not installed; this host has %s",
+                                    rt_runtime_title(runtime), run->request->version, have);
+        }
         return r;
 }
 

@@ -38,11 +38,15 @@ const char *rt_runtime_install(const struct rt_runtime *runtime);
 /* The toolchain as found on this host. Every program the runtime needs was looked up in RT_LANG_PATH.
  * Returns 0, or RETORT_E_NO_RUNTIME with the package that brings what is missing. */
 int rt_lang_detect(const struct rt_runtime *runtime, struct retort_error *err);
-/* The command that prints the version (NULL-terminated argv, absolute program; allocated from arena). */
+/* The command that prints the version (NULL-terminated argv, absolute program; allocated from arena). NULL: not
+ * installed, or out of memory. */
 const char *const *rt_lang_version_argv(const struct rt_runtime *runtime, struct rt_arena *arena);
 /* Picks the version out of that command's output (stdout and stderr together); "" if it is not there. */
 const char *rt_lang_read_version(const struct rt_runtime *runtime, const char *output,
                                  struct rt_arena *arena);
+
+/* Is the installed version one that was asked for? "3", "3.11" and "3.11.2" all fit 3.11.2; "*", "" and NULL fit any. */
+bool rt_lang_version_fits(const char *installed, const char *wanted);
 
 /* Where things are, as the guest sees them. */
 struct rt_lang_places {
@@ -70,7 +74,8 @@ struct rt_lang_plan {
 };
 
 /* Checks the whole request against the runtime and the ceilings (a member 0 means RETORT_LIMITS'), and makes its
- * plan. What is wrong with the request is RETORT_E_INPUT naming the field. Everything in *ret_plan lives in
+ * plan. What is wrong with the request is RETORT_E_INPUT naming the field; a missing toolchain is
+ * RETORT_E_NO_RUNTIME. The request's version is not looked at: see rt_lang_version_fits. Everything in *ret_plan lives in
  * arena or in request. */
 int rt_lang_plan(const struct rt_runtime *runtime, const struct retort_request *request,
                  const struct rt_lang_places *places, const struct retort_limits *ceilings,

@@ -16,6 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("RETORT_BUILD", ROOT / "build")).resolve()
 BIN = BUILD / "src" / "bin"
 RUNTIMES = next((d for d in (BUILD / "runtimes", ROOT / "runtimes") if d.is_dir()), ROOT / "runtimes")
+collect_ignore = [] if BUILD == ROOT / "build" else ["test_run_script.py"]  # ./run is about build/ only
 LONGEST_S = 60  # no test of the command needs longer; a hang is a failure with a name
 
 
