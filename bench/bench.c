@@ -25,6 +25,7 @@ struct options {
 struct paths {
         char hello[1024], retort[1024], libexec[1024], jailer[1024], init[1024], languages[1024], own[1024];
         char env_libexec[1100], env_languages[1100], env_own[1100], state[1100];
+        char bwrap[64], crun[64], node[64];
 };
 
 static const struct option long_options[] = {
@@ -91,6 +92,9 @@ static void set_paths(struct paths *p, const struct options *o) {
         (void)snprintf(p->env_languages, sizeof p->env_languages, "RETORT_RUNTIMES=%s", p->languages);
         (void)snprintf(p->env_own, sizeof p->env_own, "RETORT_RUNTIMES=%s", p->own);
         (void)snprintf(p->state, sizeof p->state, "--root=%.900s", o->state ? o->state : "/run/crun");
+        (void)bench_find("bwrap", p->bwrap);
+        (void)bench_find("crun", p->crun);
+        (void)bench_find("node", p->node);
 }
 
 /* ---- the contenders ---- */
@@ -126,23 +130,21 @@ static void add_retort(struct bench_group *g, const struct paths *p, const char 
 
 static void add_others(struct bench_group *g, const struct paths *p, const struct options *o) {
         struct bench_contender *bwrap = add(g, "bubblewrap", "hello\n");
-        const char *program = bench_find("bwrap");
         bwrap->is_sandbox = true;
-        ARGV(bwrap, program, "--unshare-all", "--die-with-parent", "--ro-bind", "/usr", "/usr", "--ro-bind", p->hello, "/hello",
+        ARGV(bwrap, p->bwrap, "--unshare-all", "--die-with-parent", "--ro-bind", "/usr", "/usr", "--ro-bind", p->hello, "/hello",
              "--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev", "/hello");
-        if (!program)
+        if (!p->bwrap[0])
                 (void)bench_fail(bwrap, "bwrap is not installed (apt install bubblewrap)");
         static const char *const names[] = { "crun", "crun, cgroups off" };
-        program = bench_find("crun");
         for (size_t i = 0; i < RT_LEN(names); i++) {
                 struct bench_contender *crun = add(g, names[i], "hello\n");
                 crun->is_sandbox = crun->without_cgroup2 = true;
                 if (i == 0)
-                        ARGV(crun, program, p->state, "run", "--bundle", o->bundle, "retort-bench");
+                        ARGV(crun, p->crun, p->state, "run", "--bundle", o->bundle, "retort-bench");
                 else
-                        ARGV(crun, program, p->state, "--cgroup-manager=disabled", "run", "--bundle", o->bundle, "retort-bench");
-                if (!program || !o->bundle)
-                        (void)bench_fail(crun, program ? "no bundle was made" : "crun is not installed (apt install crun)");
+                        ARGV(crun, p->crun, p->state, "--cgroup-manager=disabled", "run", "--bundle", o->bundle, "retort-bench");
+                if (!p->crun[0] || !o->bundle)
+                        (void)bench_fail(crun, p->crun[0] ? "no bundle was made" : "crun is not installed (apt install crun)");
         }
 }
 
@@ -163,7 +165,7 @@ static void set_up_language(struct bench_group *g, const struct paths *p, const 
         struct bench_contender *c = add(g, "plain (posix_spawn)", "1\n");
         set_argv(c, plain);
         add_retort(g, p, p->env_languages, engine, language, plain[2], "1\n");
-        if (plain[0] && access(plain[0], X_OK) == 0)
+        if (access(plain[0], X_OK) == 0)
                 return;
         for (size_t i = 0; i < g->n; i++)
                 (void)bench_fail(&g->contenders[i], "%s is not installed", language);
@@ -279,7 +281,7 @@ static int run_all(const struct options *o, const struct paths *p, FILE *out, st
         struct bench_slot slot = { 0 };
         struct bench_group groups[3];
         const char *const python[4] = { "/usr/bin/python3", "-c", "print(1)" };
-        const char *const node[4] = { bench_find("node"), "-e", "console.log(1)" };
+        const char *const node[4] = { p->node, "-e", "console.log(1)" };
         bench_print_machine(out);
         bench_print_load(out, "before");
         int r = measure_memory(&memory, &engine, &own, err);

@@ -55,8 +55,8 @@ int bench_fail(struct bench_contender *c, const char *format, ...) __attribute__
 /* ---- spawn.c: programs ---- */
 
 int bench_run_program(struct bench_contender *c, uint64_t *ret_ns, uint64_t *ret_cpu_ns);
-/* The path of a program, or NULL. Lives as long as the process. */
-const char *bench_find(const char *name);
+/* The path of a program; false and "" when it is not installed. */
+bool bench_find(const char *name, char ret_path[64]);
 /* The first line that a program prints. */
 void bench_first_line(const char *program, const char *option, char *ret, size_t size);
 

@@ -43,7 +43,7 @@ void bench_print_machine(FILE *out) {
         static const char *const tools[][2] = { { "bwrap", "--version" }, { "crun", "--version" },
                                                 { "python3", "--version" }, { "node", "--version" } };
         struct utsname host;
-        char text[256], date[32];
+        char text[256], date[32], program[64];
         time_t now = time(NULL);
         struct tm when;
         (void)uname(&host);
@@ -52,10 +52,10 @@ void bench_print_machine(FILE *out) {
         fprintf(out, "- date: %s\n- machine: %s, %d cores, %s %s\n", date, text, get_nprocs(), host.sysname, host.release);
         fprintf(out, "- retort %s, built as %s\n", RETORT_VERSION, BENCH_BUILD_TYPE);
         for (size_t i = 0; i < RT_LEN(tools); i++) {
-                const char *program = bench_find(tools[i][0]);
-                if (program)
+                bool found = bench_find(tools[i][0], program);
+                if (found)
                         bench_first_line(program, tools[i][1], text, sizeof text);
-                fprintf(out, "- %s: %s\n", tools[i][0], program ? text : "not installed");
+                fprintf(out, "- %s: %s\n", tools[i][0], found ? text : "not installed");
         }
 }
 

@@ -31,15 +31,15 @@ int bench_fail(struct bench_contender *c, const char *format, ...) {
         return -1;
 }
 
-const char *bench_find(const char *name) {
+bool bench_find(const char *name, char ret_path[64]) {
         static const char *const places[] = { "/usr/bin", "/usr/local/bin", "/bin", "/usr/sbin" };
-        char path[256];
         for (size_t i = 0; i < RT_LEN(places); i++) {
-                (void)snprintf(path, sizeof path, "%s/%s", places[i], name);
-                if (access(path, X_OK) == 0)
-                        return strdup(path);
+                (void)snprintf(ret_path, 64, "%s/%s", places[i], name);
+                if (access(ret_path, X_OK) == 0)
+                        return true;
         }
-        return NULL;
+        ret_path[0] = 0;
+        return false;
 }
 
 static pid_t start(const struct bench_contender *c, int in, int out, int err) {
