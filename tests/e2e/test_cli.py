@@ -567,6 +567,6 @@ def test_man_page(retort):
 def test_a_view_tells_the_compilers_words_once(retort):
     """They stand in the compile step alone: a view that joins both steps must not find them twice."""
     result = retort("run", "-l", "c", "-c", "int main(void) { return missing; }", "--view", "runtime-head")
-    data = json.loads(result.stdout)["data"]
+    data = json.loads(result.out)["data"]
     assert data["errorType"] == "COMPILE_ERROR"
     assert data["stderr"].count("undeclared (first use") == 1
