@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -92,6 +93,22 @@ static bool listener_available(void) {
         return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
+/* Ids that nothing else has: far above those of people and containers, different for every jailer alive. In a container
+ * with fewer ids, the highest it has. */
+static uint32_t choose_uids(void) {
+        uint64_t count = 0;
+        rt_auto_free char *map = NULL;
+        if (rt_read_file_at(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL, NULL) < 0)
+                return 60000;
+        unsigned inside, outside, some;
+        for (const char *line = map; line && sscanf(line, "%u %u %u", &inside, &outside, &some) == 3;
+             line = strchr(line, '\n'), line = line ? line + 1 : NULL)
+                count += some;
+        if (count >= 0x80000000u)
+                return 0x40000000u + ((uint32_t)getpid() % (1u << 20)) * 1024u;
+        return count > 4096 ? (uint32_t)count - 1024 : 0;
+}
+
 /* Everything that can be known without trying. */
 static void survey(struct rt_jailer *j) {
         for (int m = 0; m < RT_BOX_MECHANISMS; m++) {
@@ -114,6 +131,9 @@ static void survey(struct rt_jailer *j) {
                 note(j, RT_BOX_OWN_UID, RT_BOX_UNAVAILABLE,
                      "started by an ordinary user: outside, a guest's processes have that user's id",
                      "start it as root (a service does), or accept `reduced`");
+        else if (!(off & BIT(OWN_UID)) && !choose_uids())
+                note(j, RT_BOX_OWN_UID, RT_BOX_UNAVAILABLE, "this user namespace has too few user ids to give some away",
+                     "map at least 4097 ids into it (/etc/subuid), or accept `reduced`");
         if (off & (BIT(MOUNT_NS) | BIT(PID_NS))) { /* neither is of use without the other */
                 for (int m = 0; m < RT_BOX_MECHANISMS; m++)
                         if ((FILE_TREE | (j->root ? 0 : ALL_NAMESPACES)) & (1u << m) &&
@@ -165,19 +185,6 @@ static int become_inner_root(struct retort_error *err) {
         if (rt_write_file_at(AT_FDCWD, "/proc/self/uid_map", map) < 0)
                 return rt_fail_errno(err, "cannot map the user id");
         return 0;
-}
-
-/* Ids that nothing else has: far above those of people and containers, different for every jailer alive. In a container
- * with fewer ids, the highest it has. */
-static uint32_t choose_uids(void) {
-        unsigned inside, outside, count = 0;
-        rt_auto_free char *map = NULL;
-        if (rt_read_file_at(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL, NULL) < 0 ||
-            sscanf(map, "%u %u %u", &inside, &outside, &count) != 3)
-                count = 0;
-        if (count >= 0x80000000u)
-                return 0x40000000u + ((uint32_t)getpid() % (1u << 20)) * 1024u;
-        return count > 4096 ? count - 1024 : 60000;
 }
 
 /* The first slot is the proof that everything works. */
@@ -302,6 +309,7 @@ int rt_jailer_main(int argc, char **argv) {
                 j.slots[i].pidfd = -1;
         (void)fcntl(RT_JAILER_SOCKET, F_SETFD, FD_CLOEXEC);
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+        (void)umask(022); /* the caller's would close the root to the guest, and reach the guest itself */
         if (read_options(&j.options, argc, argv, &err) < 0)
                 return cannot_start(0, &err);
         survey(&j);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <signal.h>
 #include <time.h>
 
 #include "base/err.h"
@@ -15,8 +16,17 @@ enum { LOOK_MS = 20 }; /* how late a cancelled run notices while it waits for a 
 
 static void *keep_house(void *argument);
 
+int rt_engine_thread(pthread_t *ret_thread, void *(*start)(void *), void *argument) {
+        sigset_t all, before;
+        (void)sigfillset(&all);
+        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+        int failed = pthread_create(ret_thread, NULL, start, argument);
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+        return failed;
+}
+
 int rt_engine_slots_open(struct retort_engine *engine, struct retort_error *err) {
-        if (pthread_create(&engine->housekeeper, NULL, keep_house, engine) != 0)
+        if (rt_engine_thread(&engine->housekeeper, keep_house, engine) != 0)
                 return rt_fail(err, RETORT_E_SYSTEM, "cannot start a thread");
         engine->have_housekeeper = true;
         return 0;
