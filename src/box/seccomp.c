@@ -154,7 +154,9 @@ unsigned rt_seccomp_build(struct sock_filter filter[RT_SECCOMP_MAX], uint32_t de
         emit(&p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, NATIVE_ARCH);
         emit(&p, BPF_RET | BPF_K, 0, 0, denied_action);
         emit_load(&p, offsetof(struct seccomp_data, nr));
-        emit(&p, BPF_JMP | BPF_JGE | BPF_K, 0, 1, 0x40000000); /* x32, and negative numbers */
+        emit(&p, BPF_JMP | BPF_JGE | BPF_K, 0, 1, 0x80000000); /* negative: how programs ask for a call they lack */
+        emit_return(&p, ENOSYS);
+        emit(&p, BPF_JMP | BPF_JGE | BPF_K, 0, 1, 0x40000000); /* x32 */
         emit(&p, BPF_RET | BPF_K, 0, 0, denied_action);
         emit_tree(&p, starts, 0, n);
         return p.size <= RT_SECCOMP_MAX ? p.size : 0;
