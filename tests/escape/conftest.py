@@ -14,6 +14,7 @@ import pathlib
 import secrets
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
@@ -22,7 +23,7 @@ _spec = importlib.util.spec_from_file_location("e2e_conftest", pathlib.Path(__fi
 e2e = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(e2e)
 
-BIN, environment, eventually = e2e.BIN, e2e.environment, e2e.eventually
+BIN, RUNTIMES_DIR, environment, eventually = e2e.BIN, e2e.RUNTIMES, e2e.environment, e2e.eventually
 LIBC = ctypes.CDLL(None, use_errno=True)
 PR_SET_CHILD_SUBREAPER, CLONE_NEWNS, CLONE_NEWIPC = 36, 0x00020000, 0x08000000
 MS_REC, MS_PRIVATE, MS_SHARED = 16384, 1 << 18, 1 << 20
@@ -122,7 +123,7 @@ class Corner:
             "message queues": pathlib.Path("/proc/sysvipc/msg").read_text(),
             "semaphores": pathlib.Path("/proc/sysvipc/sem").read_text(),
             "/dev/shm": sorted(n for n in os.listdir("/dev/shm") if n.startswith(("retort", "guest"))),
-            "devices": {n: (s.st_mode, s.st_uid, s.st_gid, s.st_mtime_ns, s.st_ctime_ns) for n, s in stats.items()},
+            "devices": {n: (s.st_mode, s.st_uid, s.st_gid, s.st_mtime_ns) for n, s in stats.items()},
             "host name": os.uname().nodename,
         }
 
@@ -202,11 +203,13 @@ def strong_host():
 
 
 @pytest.fixture(scope="session")
-def corner(strong_host, tmp_path_factory):
-    scratch = tmp_path_factory.mktemp("scratch")
+def corner(strong_host):
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="escape-scratch-"))
+    scratch.chmod(0o711)  # a guest without a mount namespace passes through
     here = Corner(scratch)
     yield here
     here.leave()
+    scratch.rmdir()
 
 
 @pytest.fixture(scope="session")
