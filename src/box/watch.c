@@ -193,6 +193,7 @@ static void fill_usage(struct rt_keeper *k, const struct rt_meter *after, const 
 
 void rt_keeper_watch(struct rt_keeper *k) {
         struct rt_wire_exited exited = { 0 };
+        k->report.filter_kills = k->listener < 0;
         int end = wait_for_end(k, &exited);
         uint64_t ended_ns = end == RT_END_EXIT ? exited.at_ns : rt_now_ns();
         struct rt_meter after;
