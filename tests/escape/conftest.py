@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import secrets
 import socket
 import subprocess
@@ -117,7 +118,7 @@ class Corner:
             "mounts": sorted(pathlib.Path("/proc/self/mounts").read_text().splitlines()),
             "control groups": sorted(str(one) for group, _ in self.groups for one in group.rglob("*") if one.is_dir()),
             "scratch": sorted(os.listdir(self.scratch)),
-            "strays in /tmp": sorted(n for n in os.listdir("/tmp") if n.startswith("retort-") and not alive(n)),
+            "strays in /tmp": sorted(n for n in os.listdir("/tmp") if abandoned(n)),
             "descriptors": sorted(f for f in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{f}")),
             "shared memory": pathlib.Path("/proc/sysvipc/shm").read_text(),
             "message queues": pathlib.Path("/proc/sysvipc/msg").read_text(),
@@ -128,10 +129,10 @@ class Corner:
         }
 
 
-def alive(name):
-    """Whether a scratch directory (retort-PID-SLOT.work) belongs to a jailer that lives: somebody else's run."""
-    pid = name.split("-")[1]
-    return pid.isdigit() and os.path.exists(f"/proc/{pid}")
+def abandoned(name):
+    """Whether this is a scratch directory of a jailer that lives no more; of one that lives it is somebody else's."""
+    found = re.fullmatch(r"retort-(\d+)-\d+\.(work|tmp)", name)
+    return found and not os.path.exists(f"/proc/{found[1]}")
 
 
 class Canaries:

@@ -23,7 +23,7 @@ static int attack(const char *path, const struct stat *st, int type, struct FTW 
         if (strncmp(path, "/work", 5) == 0 || strncmp(path, "/tmp", 4) == 0 || strncmp(path, "/dev/shm", 8) == 0 ||
             strncmp(path, "/proc/", 6) == 0)
                 return 0;
-        if (++seen > 60000)
+        if (++seen > 20000)
                 return 1;
         if (type == FTW_D) {
                 (void)snprintf(below, sizeof below, "%s/escape", path);
@@ -40,7 +40,8 @@ static int attack(const char *path, const struct stat *st, int type, struct FTW 
                 door("truncate", path, truncate(path, 0));
                 door("unlink", path, unlink(path));
         }
-        door("chmod", path, fchmodat(AT_FDCWD, path, 0777, 0));
+        if (type != FTW_SL)
+                door("chmod", path, fchmodat(AT_FDCWD, path, 0777, 0));
         door("chown", path, lchown(path, 1000, 1000));
         door("times", path, utimensat(AT_FDCWD, path, 0, AT_SYMLINK_NOFOLLOW));
         door("xattr", path, lsetxattr(path, "user.escape", "x", 1, 0));
@@ -57,7 +58,11 @@ int main(void) {
                 door("write", special[i], open(special[i], O_WRONLY));
         door("block device", "/tmp/disk", mknod("/tmp/disk", S_IFBLK | 0600, makedev(254, 0)));
         door("character device", "/tmp/mem", mknod("/tmp/mem", S_IFCHR | 0600, makedev(1, 1)));
-        (void)nftw("/", attack, 64, FTW_PHYS);
+        static const char *const tops[] = { "/dev", "/etc", "/retort", "/var", "/mnt", "/opt", "/usr/local", "/" };
+        for (size_t i = 0; i < sizeof tops / sizeof *tops; i++) {
+                seen = 0;
+                (void)nftw(tops[i], attack, 64, FTW_PHYS);
+        }
         printf("done %d\n", seen);
         return 0;
 }

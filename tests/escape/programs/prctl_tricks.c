@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -34,11 +35,17 @@ int main(void) {
                 printf("open: setgroups\n");
         struct rlimit core;
         struct rlimit more = { RLIM_INFINITY, RLIM_INFINITY };
-        static const __rlimit_resource_t fixed[] = { RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_CORE, RLIMIT_NICE,
+        static const __rlimit_resource_t fixed[] = { RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_NICE,
                                                      RLIMIT_RTPRIO };
-        for (int i = 0; i < 6; i++)
+        for (int i = 0; i < 5; i++)
                 if (setrlimit(fixed[i], &more) == 0)
                         printf("open: rlimit %d\n", (int)fixed[i]);
+        struct rlimit zero = { 0, 0 };
+        struct rlimit *odd = mmap((void *)0x100000000, 4096, PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+        if (setrlimit(RLIMIT_CORE, &zero) != 0 || setrlimit(RLIMIT_CORE, &more) != 0 || syscall(SYS_prlimit64, 0, 4, odd, 0) != 0)
+                printf("open: a program that forbids core files of its own hears no\n");
+        (void)syscall(SYS_setrlimit, 4, &zero);
         /* 1, not 0: where core_pattern is a pipe, only 1 keeps the kernel from starting the host's handler. */
         if (getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_cur != 1 || core.rlim_max != 1)
                 printf("open: a core dump would be made\n");
