@@ -187,6 +187,8 @@ static void fill_usage(struct rt_keeper *k, const struct rt_meter *after, const 
         r->oom_kills = after->oom_kills - k->before.oom_kills;
         r->refused_forks = after->refused_forks - k->before.refused_forks;
         r->processes = after->peak_processes ? after->peak_processes : k->peak_processes;
+        if (r->refused_forks > 0 && r->processes < k->limits.processes)
+                r->processes = k->limits.processes; /* a refusal is exact where looking came too late */
         if (r->processes == 0)
                 r->processes = 1; /* its own process was there, if too short to be seen */
 }
