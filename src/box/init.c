@@ -50,7 +50,7 @@ static int set_limit(int resource, uint64_t value) {
 static int set_limits(const struct retort_limits *limits, const struct rt_wire_arm *arm) {
         /* The keeper stops the box at cpu_ms exactly; this is for hosts where it only polls. */
         if (set_limit(RLIMIT_CPU, limits->cpu_ms / 1000 + 2) < 0 || set_limit(RLIMIT_FSIZE, limits->file_bytes) < 0 ||
-            set_limit(RLIMIT_NOFILE, limits->open_files) < 0 || set_limit(RLIMIT_CORE, 0) < 0)
+            set_limit(RLIMIT_NOFILE, limits->open_files) < 0)
                 return -1;
         return active(arm, RT_BOX_CGROUP_PIDS) ? 0 : set_limit(RLIMIT_NPROC, limits->processes);
 }

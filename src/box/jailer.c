@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -280,6 +281,16 @@ static void clean_up(struct rt_jailer *j) {
         rt_cgroup_base_close(&j->cgroups);
 }
 
+/* For the jailer and all that comes of it. No core file is as small as one byte; and 1 alone, not 0, keeps the kernel from
+ * handing a guest's memory to a core_pattern of "|program". The policy keeps it so. */
+static void forbid_cores(void) {
+        const struct rlimit one = { 1, 1 };
+        if (setrlimit(RLIMIT_CORE, &one) < 0) { /* an ordinary user who has 0 may not have 1 */
+                const struct rlimit none = { 0, 0 };
+                (void)setrlimit(RLIMIT_CORE, &none);
+        }
+}
+
 static int enter(struct rt_jailer *j, uint32_t *ret_lacking, struct retort_error *err) {
         j->init_exe = open(j->options.init, O_PATH | O_CLOEXEC);
         if (j->init_exe < 0 || access(j->options.runtimes, X_OK) < 0)
@@ -310,6 +321,7 @@ int rt_jailer_main(int argc, char **argv) {
         (void)fcntl(RT_JAILER_SOCKET, F_SETFD, FD_CLOEXEC);
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
         (void)umask(022); /* the caller's would close the root to the guest, and reach the guest itself */
+        forbid_cores();
         if (read_options(&j.options, argc, argv, &err) < 0)
                 return cannot_start(0, &err);
         survey(&j);

@@ -83,15 +83,33 @@ static void start(struct rt_keeper *k, struct rt_wire_message *message, const in
         (void)rt_wire_send(k->engine, &end, NULL, 0);
 }
 
-/* A guest that used the network leaves counters and, for a minute, closed connections behind. */
+/* Before the box's /proc covers the one where we can be seen. */
+static void open_network(struct rt_keeper *k) {
+        static const char *const names[RT_KEEPER_COUNTERS] = { "/proc/self/net/dev", "/proc/self/net/snmp",
+                                                               "/proc/self/net/snmp6", "/proc/self/net/netstat" };
+        for (size_t i = 0; i < RT_LEN(names); i++)
+                k->network[i] = open(names[i], O_RDONLY | O_CLOEXEC);
+}
+
+/* A hash (FNV-1a) of every counter that a guest could read in /proc/self/net; a missing file (no IPv6) stays missing. */
+static uint64_t network_now(const struct rt_keeper *k) {
+        uint64_t hash = 0xcbf29ce484222325u;
+        for (size_t i = 0; i < RT_LEN(k->network); i++) {
+                char text[4096];
+                off_t at = 0;
+                ssize_t n;
+                while (k->network[i] >= 0 && (n = pread(k->network[i], text, sizeof text, at)) > 0) {
+                        for (ssize_t c = 0; c < n; c++)
+                                hash = (hash ^ (unsigned char)text[c]) * 0x100000001b3u;
+                        at += n;
+                }
+        }
+        return hash;
+}
+
+/* A guest that used the network, or only tried to, leaves counters and, for a minute, closed connections behind. */
 static bool network_untouched(const struct rt_keeper *k) {
-        char text[2048];
-        ssize_t n = k->network < 0 ? 0 : pread(k->network, text, sizeof text - 1, 0);
-        if (n <= 0)
-                return !rt_keeper_has(k, RT_BOX_NET_NS);
-        text[n] = 0;
-        const char *lo = strstr(text, "lo:");
-        return lo && strtoull(lo + 3, NULL, 10) == 0;
+        return !rt_keeper_has(k, RT_BOX_NET_NS) || (k->network[0] >= 0 && network_now(k) == k->network_fresh);
 }
 
 /* Everything a guest could have changed is destroyed and made anew. */
@@ -127,8 +145,10 @@ void rt_keeper_main(struct rt_keeper *k) {
         struct retort_error err = { 0 };
         (void)prctl(PR_SET_NAME, "retort-keeper", 0, 0, 0);
         (void)prctl(PR_SET_CHILD_SUBREAPER, !rt_keeper_has(k, RT_BOX_PID_NS), 0, 0, 0);
-        if (rt_keeper_has(k, RT_BOX_NET_NS)) /* before the box's /proc covers the one where we can be seen */
-                k->network = open("/proc/self/net/dev", O_RDONLY | O_CLOEXEC);
+        if (rt_keeper_has(k, RT_BOX_NET_NS)) {
+                open_network(k);
+                k->network_fresh = network_now(k);
+        }
         if (rt_keeper_private_make(k, &err) < 0 || rt_keeper_arm(k, &err) < 0) {
                 send_failure(k, &err);
                 end(k, 1);

@@ -28,24 +28,51 @@ static int make_directory(struct rt_keeper *k, const char *path, struct retort_e
         return 0;
 }
 
-/* Removes everything below dir (a directory descriptor); depth and links cannot lead it astray. */
-static void empty_directory(int dir, int depth) {
+/* A new name in top for a directory that is not empty. Who is not root must be able to write to what it moves. */
+static void move_up(int dir, const char *name, int top, unsigned *serial) {
+        char moved[24];
+        do
+                (void)snprintf(moved, sizeof moved, "%u", (*serial)++);
+        while (renameat(dir, name, top, moved) < 0 && (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR));
+}
+
+/* Removes what is in dir. Directories that are not empty are moved up into top; those in top itself are swept. Returns
+ * how many entries it removed. Nothing else uses the tree any more: what is a directory stays one. */
+static unsigned sweep(int top, int dir, unsigned *serial) {
+        unsigned removed = 0;
         DIR *list = fdopendir(dup(dir));
         if (list)
                 rewinddir(list);
         for (struct dirent *e; list && (e = readdir(list));) {
+                struct stat st;
                 if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
                         continue;
-                rt_auto_close int below = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                if (below >= 0) {
-                        (void)fchmod(below, 0700);
-                        if (depth < MAX_DEPTH)
-                                empty_directory(below, depth + 1);
+                if (unlinkat(dir, e->d_name, 0) == 0 || unlinkat(dir, e->d_name, AT_REMOVEDIR) == 0) {
+                        removed++;
+                        continue;
                 }
-                (void)unlinkat(dir, e->d_name, below >= 0 ? AT_REMOVEDIR : 0);
+                if (fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+                        continue;
+                (void)fchmodat(dir, e->d_name, 0700, 0);
+                if (dir != top) {
+                        move_up(dir, e->d_name, top, serial);
+                        continue;
+                }
+                rt_auto_close int below = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (below >= 0)
+                        removed += sweep(top, below, serial);
+                removed += unlinkat(dir, e->d_name, AT_REMOVEDIR) == 0;
         }
         if (list)
                 (void)closedir(list);
+        return removed;
+}
+
+/* Removes everything below dir, however deep: what lies deeper is brought up first, a level each time. */
+static void empty_directory(int dir) {
+        unsigned serial = 0;
+        while (sweep(dir, dir, &serial) > 0)
+                continue;
 }
 
 int rt_keeper_private_make(struct rt_keeper *k, struct retort_error *err) {
@@ -67,9 +94,10 @@ void rt_keeper_private_remove(struct rt_keeper *k) {
         }
         const char *const places[] = { k->places.work, k->places.tmp };
         for (size_t i = 0; i < RT_LEN(places); i++) {
+                (void)fchmodat(AT_FDCWD, places[i], 0700, AT_SYMLINK_NOFOLLOW); /* the guest may have closed it to us */
                 rt_auto_close int dir = open(places[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
                 if (dir >= 0)
-                        empty_directory(dir, 0);
+                        empty_directory(dir);
                 (void)rmdir(places[i]);
         }
 }

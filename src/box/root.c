@@ -119,6 +119,9 @@ static int add_devices(struct retort_error *err) {
                 rt_auto_close int fd = open(target, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
                 if (fd < 0 || mount(devices[i], target, NULL, OLD_BIND, NULL) < 0)
                         return rt_fail_errno(err, "cannot show %s", devices[i]);
+                /* Who may write to a device may set its times, and these are the host's own. */
+                if (set_attributes(target, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0) < 0)
+                        return rt_fail_errno(err, "cannot make %s read-only", devices[i]);
         }
         for (size_t i = 0; i < RT_LEN(links); i++)
                 if (symlink(links[i][0], links[i][1]) < 0)

@@ -180,7 +180,7 @@ int rt_jailer_make_slot(struct rt_jailer *j, unsigned slot, struct rt_slot_place
         struct rt_keeper k = { .mechanisms = j->mechanisms, .init_exe = j->init_exe, .ceilings = j->options.ceilings,
                                .can_setuid = has(j, RT_BOX_OWN_UID),
                                .guest_uid = user_ns ? GUEST_INSIDE : keeper_uid + 1,
-                               .private_fs = -1, .network = -1, .init_pidfd = -1, .init_socket = -1, .listener = -1,
+                               .private_fs = -1, .network = { -1, -1, -1, -1 }, .init_pidfd = -1, .init_socket = -1, .listener = -1,
                                .proc = -1 };
         int pair[2], go[2];
         find_places(j, slot, &k.places);

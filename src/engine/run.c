@@ -235,8 +235,10 @@ static void fill_outcome(struct step_state *s, uint64_t queue_ns, uint64_t setup
                 o->exit_code = last->exit_code;
                 o->signal = last->signal;
                 o->limit = last->limit;
-                o->stdout_data = last->stdout_data;
-                o->stderr_data = last->stderr_data;
+        }
+        if (o->n_steps == s->plan->n_steps) { /* what a compiler wrote stands in its step */
+                o->stdout_data = o->steps[o->n_steps - 1].stdout_data;
+                o->stderr_data = o->steps[o->n_steps - 1].stderr_data;
         }
         o->usage = total_usage(o, queue_ns, setup_ns);
 }
