@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -293,6 +295,23 @@ static int enter(struct rt_jailer *j, uint32_t *ret_lacking, struct retort_error
         return r;
 }
 
+/* What whoever started us had open, and how it makes files, is not the box's business. Its stderr stays, for what a
+ * sanitizer may have to say; keepers lose that too. */
+static int forget_caller(struct retort_error *err) {
+        if (getauxval(AT_SECURE))
+                return rt_fail(err, RETORT_E_INPUT, "retort-jailer must not be set-user-id or have file capabilities");
+        (void)umask(022);
+        (void)close_range(RT_JAILER_SOCKET + 1, ~0u, 0);
+        int null;
+        do
+                null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        while (null >= 0 && null <= STDERR_FILENO); /* the caller may have none of the three */
+        if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+                return rt_fail_errno(err, "cannot close what the caller had open");
+        (void)rt_close(null);
+        return 0;
+}
+
 int rt_jailer_main(int argc, char **argv) {
         struct rt_jailer j = { .root = geteuid() == 0, .init_exe = -1 };
         struct retort_error err = { 0 };
@@ -302,7 +321,7 @@ int rt_jailer_main(int argc, char **argv) {
                 j.slots[i].pidfd = -1;
         (void)fcntl(RT_JAILER_SOCKET, F_SETFD, FD_CLOEXEC);
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-        if (read_options(&j.options, argc, argv, &err) < 0)
+        if (forget_caller(&err) < 0 || read_options(&j.options, argc, argv, &err) < 0)
                 return cannot_start(0, &err);
         survey(&j);
         j.first_uid = choose_uids();

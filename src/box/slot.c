@@ -106,6 +106,7 @@ static void forget_jailer(struct rt_jailer *j) {
         }
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 j->slots[i].pidfd = rt_close(j->slots[i].pidfd);
+        (void)dup2(STDIN_FILENO, STDERR_FILENO); /* the jailer's stdin is /dev/null */
 }
 
 static void be_keeper(struct rt_jailer *j, struct rt_keeper *k, int go, pid_t jailer) {

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a review of src/box found, each with its proof. As root: pytest tests/escape/review_box.py
+
+Needs RETORT_BUILD (default: build/ of this tree)."""
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("RETORT_BUILD", ROOT / "build"))
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "RETORT_RUNTIMES": str(BUILD / "runtimes"),
+               "RETORT_LIBEXEC": str(BUILD / "src/bin")}
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="looks at other users' processes")
+
+
+def command(program, tmp_path, options, more):
+    source = tmp_path / "program.py"
+    source.write_text("import os, sys, time\n" + program)
+    more["env"] = dict(ENVIRONMENT, **more.pop("environment", {}))
+    return [BUILD / "src/bin/retort", "run", *options, source]
+
+
+def start(program, tmp_path, *options, **more):
+    """Starts a Python program in a box; it has printed `begun` when this returns."""
+    child = subprocess.Popen(command(program, tmp_path, options, more), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             text=True, **more)
+    assert child.stdout.readline() == "begun\n", child.stderr.read()
+    return child
+
+
+def run(program, tmp_path, *options, **more):
+    done = subprocess.run(command(program, tmp_path, options, more), capture_output=True, text=True, timeout=60, **more)
+    return done.stdout, done.stderr
+
+
+def family(pid):
+    """The processes of a retort: name -> pid, from the command down to the guest."""
+    found = {}
+    todo = [pid]
+    while todo:
+        one = todo.pop()
+        try:
+            found[Path(f"/proc/{one}/comm").read_text().strip()] = one
+            for task in Path(f"/proc/{one}/task").iterdir():
+                todo += [int(p) for p in (task / "children").read_text().split()]
+        except OSError:
+            continue
+    return found
+
+
+def descriptors(pid):
+    return {int(p.name): os.readlink(p) for p in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+def test_jailer_and_keeper_have_nothing_of_the_callers(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("s")
+    fd = os.open(secret, os.O_RDONLY)
+    child = start("print('begun', flush=True); time.sleep(2)", tmp_path, environment={"API_KEY": "hunter2", "LD_DEBUG": "x"}, pass_fds=[fd])
+    found = family(child.pid)
+    try:
+        for name in ("retort-jailer", "retort-keeper", "retort-init"):
+            assert Path(f"/proc/{found[name]}/environ").read_bytes() == b""
+            held = descriptors(found[name])
+            assert str(secret) not in held.values()
+            assert held[0] == held[1] == "/dev/null"
+        for name in ("retort-keeper", "retort-init"):
+            assert descriptors(found[name])[2] == "/dev/null"
+        assert set(descriptors(found["retort-init"])) == {0, 1, 2, 3}
+        assert set(descriptors(found["python3"])) == {0, 1, 2, 3}
+    finally:
+        child.kill()
+        child.communicate()
+        os.close(fd)
+
+
+@pytest.mark.parametrize("mask", [0o077, 0o777, 0])
+def test_callers_umask_does_not_shape_the_box(tmp_path, mask):
+    out, err = run("print(oct(os.umask(0)), os.path.exists('/etc/passwd'))", tmp_path, preexec_fn=lambda: os.umask(mask))
+    assert out == "0o22 True\n", err
+
+
+def test_a_set_user_id_jailer_refuses(tmp_path):
+    jailer = tmp_path / "retort-jailer"
+    jailer.write_bytes((BUILD / "src/bin/retort-jailer").read_bytes())
+    jailer.chmod(0o4755)
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:-1]:
+        if not parent.stat().st_mode & 1:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    import socket
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    child = subprocess.Popen([jailer, "--runtimes=/usr", "--init=/bin/true", "--ceilings=1,1,1,1,1,1,1,1"], user=65534,
+                             group=65534, extra_groups=[], pass_fds=[3] if theirs.fileno() == 3 else [],
+                             preexec_fn=lambda: os.dup2(theirs.fileno(), 3, True), close_fds=False)
+    theirs.close()
+    ours.settimeout(10)
+    assert b"set-user-id" in ours.recv(8192)
+    assert child.wait(10) == 1
