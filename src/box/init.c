@@ -79,11 +79,13 @@ static int drop_privileges(const struct rt_wire_arm *arm) {
 
 /* Everything that can be given up before the program is known. */
 static int become_guest(const struct rt_wire_arm *arm, int *ret_listener) {
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || setsid() < 0)
+        if (setsid() < 0)
                 return -1;
         /* Where memory runs out, the kernel should take a guest before any process of ours. */
         (void)rt_write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", "1000");
         if (drop_privileges(arm) < 0 || chdir(arm->places.work) < 0)
+                return -1;
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) /* a change of ids would have cleared it */
                 return -1;
         if (active(arm, RT_BOX_LANDLOCK) && rt_landlock_enter(&arm->places, active(arm, RT_BOX_MOUNT_NS)) < 0)
                 return -1;
@@ -177,5 +179,6 @@ int rt_init_main(void) {
                 park(&message.arm);
         if (message.arm.mechanisms & (1u << RT_BOX_CAPABILITIES))
                 (void)empty_capabilities();
+        (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* nor may an exec bring them back */
         return reap(parked);
 }

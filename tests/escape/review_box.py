@@ -102,3 +102,61 @@ def test_a_set_user_id_jailer_refuses(tmp_path):
     ours.settimeout(10)
     assert b"set-user-id" in ours.recv(8192)
     assert child.wait(10) == 1
+
+
+# ---- a keeper that was taken over ----
+
+def steal(pid, wanted):
+    """Duplicates of another process's descriptors, those whose path ends so."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = os.pidfd_open(pid)
+    stolen = [libc.syscall(438, pidfd, fd, 0) for fd, path in descriptors(pid).items() if path.endswith(wanted)]
+    os.close(pidfd)
+    return stolen
+
+
+def as_user(uid, action):
+    """The exit status of a process with that uid: 0, or the errno of action."""
+    child = os.fork()
+    if child == 0:
+        code = 0
+        try:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            action()
+        except OSError as error:
+            code = error.errno
+        os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_keeper_cannot_pull_strangers_into_its_cgroup(tmp_path):
+    child = start("print('begun', flush=True); time.sleep(3)", tmp_path)
+    victim = subprocess.Popen(["sleep", "30"])
+    try:
+        keeper = family(child.pid)["retort-keeper"]
+        uid = Path(f"/proc/{keeper}").stat().st_uid
+        tasks = steal(keeper, "/tasks")
+        if not tasks:
+            pytest.skip("no cgroup of version 1")
+        for fd in tasks:
+            assert as_user(uid, lambda: os.write(fd, str(victim.pid).encode())) != 0
+            os.close(fd)
+        assert "slot" not in Path(f"/proc/{victim.pid}/cgroup").read_text()
+    finally:
+        for process in (victim, child):
+            process.kill()
+            process.communicate()
+
+
+def test_a_keeper_keeps_no_group_of_the_callers(tmp_path):
+    child = start("print('begun', flush=True); time.sleep(2)", tmp_path, extra_groups=[4, 27])
+    try:
+        found = family(child.pid)
+        for name in ("retort-keeper", "retort-init", "python3"):
+            status = Path(f"/proc/{found[name]}/status").read_text()
+            assert [line.split()[1:] for line in status.splitlines() if line.startswith("Groups:")] == [[]], name
+    finally:
+        child.kill()
+        child.communicate()
