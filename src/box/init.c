@@ -47,10 +47,24 @@ static int set_limit(int resource, uint64_t value) {
         return setrlimit(resource, &want);
 }
 
+/* Fixed for every guest, whatever the caller has. Queued signals (and timers, which hold one each) and message queues are
+ * counted for the owner of the user namespace too: for the host's root. */
+static int set_fixed_limits(void) {
+        static const struct {
+                int resource;
+                uint64_t value;
+        } limits[] = { { RLIMIT_CORE, 0 }, { RLIMIT_RTPRIO, 0 }, { RLIMIT_NICE, 0 }, { RLIMIT_SIGPENDING, 1024 },
+                       { RLIMIT_MSGQUEUE, 128 << 10 } };
+        for (size_t i = 0; i < RT_LEN(limits); i++)
+                if (set_limit(limits[i].resource, limits[i].value) < 0)
+                        return -1;
+        return 0;
+}
+
 static int set_limits(const struct retort_limits *limits, const struct rt_wire_arm *arm) {
         /* The keeper stops the box at cpu_ms exactly; this is for hosts where it only polls. */
         if (set_limit(RLIMIT_CPU, limits->cpu_ms / 1000 + 2) < 0 || set_limit(RLIMIT_FSIZE, limits->file_bytes) < 0 ||
-            set_limit(RLIMIT_NOFILE, limits->open_files) < 0 || set_limit(RLIMIT_CORE, 0) < 0)
+            set_limit(RLIMIT_NOFILE, limits->open_files) < 0 || set_fixed_limits() < 0)
                 return -1;
         return active(arm, RT_BOX_CGROUP_PIDS) ? 0 : set_limit(RLIMIT_NPROC, limits->processes);
 }

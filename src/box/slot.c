@@ -88,12 +88,22 @@ static int raise_loopback(struct retort_error *err) {
         return 0;
 }
 
+/* What the kernel counts by user it counts for the owner of the slot's user namespace as well: that is the host's root, or
+ * the user who started us. One guest must not use up what belongs to all of the host. Where /proc/sys is not writable
+ * (a container) the container's own limits stand. inotify(7): 128 instances a user are usual. */
+static void keep_shares_small(void) {
+        (void)rt_write_file_at(AT_FDCWD, "/proc/sys/user/max_inotify_instances", "16");
+        (void)rt_write_file_at(AT_FDCWD, "/proc/sys/user/max_inotify_watches", "4096");
+}
+
 static int settle(const struct rt_jailer *j, struct rt_keeper *k, pid_t jailer, struct retort_error *err) {
         if (has(j, RT_BOX_USER_NS) && k->can_setuid &&
             (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
                 return rt_fail_errno(err, "cannot take the slot's ids");
         if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != jailer)
                 return rt_fail(err, RETORT_E_CLOSED, "the jailer is gone");
+        if (has(j, RT_BOX_USER_NS)) /* the file is the namespace's own; without one it would be the host's */
+                keep_shares_small();
         if (has(j, RT_BOX_UTS_NS) && (sethostname("retort", 6) < 0 || setdomainname("", 0) < 0))
                 return rt_fail_errno(err, "cannot set the host name");
         return has(j, RT_BOX_NET_NS) ? raise_loopback(err) : 0;

@@ -160,3 +160,65 @@ def test_a_keeper_keeps_no_group_of_the_callers(tmp_path):
     finally:
         child.kill()
         child.communicate()
+
+
+# ---- what the kernel counts for the whole host ----
+
+GREED = """
+import ctypes, signal
+libc = ctypes.CDLL(None)
+got = 0
+while got < 1000 and libc.inotify_init1(0) >= 0:
+    got += 1
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGRTMIN])
+queued = 0
+while queued < 200000 and libc.sigqueue(os.getpid(), int(signal.SIGRTMIN), None) == 0:
+    queued += 1
+print('begun', flush=True)
+time.sleep(3)
+"""
+
+
+def test_inotify_and_queued_signals_of_a_guest_leave_the_hosts_alone(tmp_path):
+    """Both are charged to the owner of the slot's user namespace too, which is the host's root."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    child = start(GREED, tmp_path)
+    try:
+        fd = libc.inotify_init1(0)
+        assert fd >= 0, os.strerror(ctypes.get_errno())
+        os.close(fd)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGRTMIN])
+        assert libc.sigqueue(os.getpid(), int(signal.SIGRTMIN), None) == 0, os.strerror(ctypes.get_errno())
+        signal.sigtimedwait([signal.SIGRTMIN], 0)
+        timer = ctypes.c_void_p()
+        assert libc.timer_create(1, None, ctypes.byref(timer)) == 0, os.strerror(ctypes.get_errno())
+        libc.timer_delete(timer)
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_honest_use_of_inotify_and_timers_goes_on(tmp_path):
+    out, err = run("""
+import ctypes, signal
+libc = ctypes.CDLL(None)
+print(all(libc.inotify_init1(0) >= 0 for i in range(4)), end=' ')
+fd = libc.inotify_init1(0)
+print(all(libc.inotify_add_watch(fd, d.encode(), 2) >= 0 for d in ('/tmp', '/work', '/etc')), end=' ')
+t = ctypes.c_void_p()
+print(all(libc.timer_create(1, None, ctypes.byref(t)) == 0 for i in range(200)))
+""", tmp_path)
+    assert out == "True True True\n", err
+
+
+def test_the_callers_realtime_rights_do_not_reach_the_guest(tmp_path):
+    import resource
+
+    def generous():
+        resource.setrlimit(resource.RLIMIT_RTPRIO, (50, 50))
+    program = "import resource; print(resource.getrlimit(resource.RLIMIT_RTPRIO))"
+    try:
+        out, err = run(program, tmp_path, preexec_fn=generous)
+    except subprocess.SubprocessError:
+        pytest.skip("not even root may raise limits here")
+    assert out == "(0, 0)\n", err
