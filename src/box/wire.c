@@ -95,7 +95,7 @@ int rt_wire_receive(int socket, struct rt_wire_message *ret_message, int ret_fds
         do
                 n = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
         while (n < 0 && errno == EINTR);
-        if (n > 0)
+        if (n >= 0) /* an empty message can carry some too */
                 take_fds(&header, fds);
         bool good = n >= (ssize_t)offsetof(struct rt_wire_message, isolation) &&
                     (size_t)n == message_size(ret_message->op) && !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
