@@ -48,12 +48,13 @@ static int set_limit(int resource, uint64_t value) {
 }
 
 /* Fixed for every guest, whatever the caller has. Queued signals (and timers, which hold one each) and message queues are
- * counted for the owner of the user namespace too: for the host's root. */
+ * counted for the owner of the user namespace too: for the host's root. A core limit of 1 is the one value that also keeps
+ * the kernel from starting a core dump helper (core(5), "piping core dumps"); the policy keeps it at that. */
 static int set_fixed_limits(void) {
         static const struct {
                 int resource;
                 uint64_t value;
-        } limits[] = { { RLIMIT_CORE, 0 }, { RLIMIT_RTPRIO, 0 }, { RLIMIT_NICE, 0 }, { RLIMIT_SIGPENDING, 1024 },
+        } limits[] = { { RLIMIT_CORE, 1 }, { RLIMIT_RTPRIO, 0 }, { RLIMIT_NICE, 0 }, { RLIMIT_SIGPENDING, 1024 },
                        { RLIMIT_MSGQUEUE, 128 << 10 } };
         for (size_t i = 0; i < RT_LEN(limits); i++)
                 if (set_limit(limits[i].resource, limits[i].value) < 0)
@@ -64,7 +65,7 @@ static int set_fixed_limits(void) {
 static int set_limits(const struct retort_limits *limits, const struct rt_wire_arm *arm) {
         /* The keeper stops the box at cpu_ms exactly; this is for hosts where it only polls. */
         if (set_limit(RLIMIT_CPU, limits->cpu_ms / 1000 + 2) < 0 || set_limit(RLIMIT_FSIZE, limits->file_bytes) < 0 ||
-            set_limit(RLIMIT_NOFILE, limits->open_files) < 0 || set_fixed_limits() < 0)
+            set_limit(RLIMIT_NOFILE, limits->open_files) < 0)
                 return -1;
         return active(arm, RT_BOX_CGROUP_PIDS) ? 0 : set_limit(RLIMIT_NPROC, limits->processes);
 }
@@ -93,7 +94,7 @@ static int drop_privileges(const struct rt_wire_arm *arm) {
 
 /* Everything that can be given up before the program is known. */
 static int become_guest(const struct rt_wire_arm *arm, int *ret_listener) {
-        if (setsid() < 0)
+        if (setsid() < 0 || set_fixed_limits() < 0) /* the policy lets nobody set a core limit */
                 return -1;
         /* Where memory runs out, the kernel should take a guest before any process of ours. */
         (void)rt_write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", "1000");

@@ -222,3 +222,29 @@ def test_the_callers_realtime_rights_do_not_reach_the_guest(tmp_path):
     except subprocess.SubprocessError:
         pytest.skip("not even root may raise limits here")
     assert out == "(0, 0)\n", err
+
+
+def test_a_crash_starts_no_helper_on_the_host(tmp_path):
+    """With |/path in core_pattern (systemd-coredump, apport) the kernel runs that as the host's root for every crash; a
+    core limit of 0 does not keep it from that, 1 does, and a guest must not be able to go back to 0."""
+    pattern = Path("/proc/sys/kernel/core_pattern")
+    helper = tmp_path / "helper"
+    helper.write_text(f"#!/bin/sh\ncat >/dev/null\n[ \"$2\" -lt 1000000000 ] || touch {tmp_path}/ran\n")
+    helper.chmod(0o755)
+    before = pattern.read_text()
+    try:
+        pattern.write_text(f"|{helper} %s %u")
+    except OSError:
+        pytest.skip("core_pattern is not ours to change")
+    try:
+        for make_zero in ("", "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))", "ulimit"):
+            if make_zero == "ulimit":
+                program = "os.execv('/bin/sh', ['sh', '-c', 'ulimit -c 0; kill -SEGV $$'])"
+            else:
+                program = f"import resource\n{make_zero}\nassert resource.getrlimit(resource.RLIMIT_CORE) == (1, 1)\nos.abort()"
+            out, err = run(program, tmp_path)
+            assert "signal" in err, err
+        time.sleep(0.3)
+        assert not (tmp_path / "ran").exists()
+    finally:
+        pattern.write_text(before)
