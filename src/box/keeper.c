@@ -38,12 +38,14 @@ static int check_limits(const struct rt_keeper *k, const struct retort_limits *l
 
 static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, struct retort_error *err) {
         int r = check_limits(k, &k->limits, err);
+        if (r == 0 && k->used && plan->n_files > 0) /* a guest may have laid links where they would go */
+                r = rt_fail(err, RETORT_E_INPUT, "files come with the first step only");
         if (r == 0 && !k->parked) {
                 r = rt_keeper_kill_box(k, err);
                 if (r == 0)
                         r = rt_keeper_arm(k, err);
         }
-        if (r == 0 && (!k->used || plan->n_files > 0))
+        if (r == 0 && !k->used)
                 r = rt_keeper_private_fill(k, plan, k->limits.disk_bytes, err);
         if (r == 0)
                 r = rt_cgroup_limit(&k->cgroup, &k->limits, err);

@@ -3,9 +3,13 @@
 
 Needs RETORT_BUILD (default: build/ of this tree)."""
 import ctypes
+import fcntl
 import os
 import signal
+import socket
+import struct
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,6 +20,14 @@ BUILD = Path(os.environ.get("RETORT_BUILD", ROOT / "build"))
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "RETORT_RUNTIMES": str(BUILD / "runtimes"),
                "RETORT_LIBEXEC": str(BUILD / "src/bin")}
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="looks at other users' processes")
+
+
+@pytest.fixture
+def open_path():
+    """A directory that other users can reach, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="review-", dir="/tmp") as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
 
 
 def command(program, tmp_path, options, more):
@@ -85,15 +97,10 @@ def test_callers_umask_does_not_shape_the_box(tmp_path, mask):
     assert out == "0o22 True\n", err
 
 
-def test_a_set_user_id_jailer_refuses(tmp_path):
-    jailer = tmp_path / "retort-jailer"
+def test_a_set_user_id_jailer_refuses(open_path):
+    jailer = open_path / "retort-jailer"
     jailer.write_bytes((BUILD / "src/bin/retort-jailer").read_bytes())
     jailer.chmod(0o4755)
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:-1]:
-        if not parent.stat().st_mode & 1:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    import socket
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = subprocess.Popen([jailer, "--runtimes=/usr", "--init=/bin/true", "--ceilings=1,1,1,1,1,1,1,1"], user=65534,
                              group=65534, extra_groups=[], pass_fds=[3] if theirs.fileno() == 3 else [],
@@ -248,3 +255,125 @@ def test_a_crash_starts_no_helper_on_the_host(tmp_path):
         assert not (tmp_path / "ran").exists()
     finally:
         pattern.write_text(before)
+
+
+# ---- an engine that was taken over ----
+
+HELLO, MAKE, MADE, FAIL, START, KILL, END, RECYCLE, READY = range(1, 10)
+MOUNT_NS = 1 << 1
+CEILINGS = [86400000, 86400000, 1 << 40, 32768, 1 << 30, 1 << 40, 1048576, 1 << 40]
+LIMITS = [10000, 10000, 512 << 20, 256, 16 << 20, 64 << 20, 512, 64 << 20]
+
+
+class Slot(socket.socket):
+    """An engine's end of a keeper's socket."""
+    places = ()
+
+
+class Jail:
+    """Speaks to a jailer and its keepers as an engine does, and as none should."""
+
+    def __init__(self, scratch, *, disable=0, expect=HELLO):
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(30)
+        self.process = subprocess.Popen(
+            [BUILD / "src/bin/retort-jailer", f"--runtimes={BUILD}/runtimes", f"--init={BUILD}/src/bin/retort-init",
+             f"--scratch={scratch}", f"--disable={disable}", "--ceilings=" + ",".join(map(str, CEILINGS))], env={},
+            preexec_fn=lambda: os.dup2(theirs.fileno(), 3, True), close_fds=False)
+        theirs.close()
+        self.hello = self.socket.recv(65536)
+        assert self.op(self.hello) == expect, self.hello
+
+    @staticmethod
+    def op(message):
+        return struct.unpack_from("=I", message)[0] if len(message) >= 4 else 0
+
+    def make(self):
+        self.socket.send(struct.pack("=II", MAKE, 0))
+        message, fds, _, _ = socket.recv_fds(self.socket, 65536, 5)
+        assert self.op(message) == MADE, message
+        slot = Slot(fileno=fds[0])
+        slot.settimeout(30)
+        slot.places = [text.split(b"\0")[0].decode() for text in struct.unpack_from("=192s192s192s", message, 8)]
+        slot.send(struct.pack("=II", RECYCLE, 0))
+        assert self.op(slot.recv(65536)) == READY
+        return slot
+
+    def start(self, slot, argv, files=(), limits=LIMITS):
+        """START, and the answer: (op, message)."""
+        plan = struct.pack("=IIII", 0x52745031, len(argv), 0, len(files))
+        plan += b"".join(word.encode() + b"\0" for word in argv)
+        for path, content in files:
+            plan += struct.pack("=QII", len(content), len(path) + 1, 0) + path.encode() + b"\0" + content
+        fd = os.memfd_create("plan", os.MFD_ALLOW_SEALING)
+        os.write(fd, plan)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, 15)
+        null = os.open("/dev/null", os.O_RDWR)
+        socket.send_fds(slot, [struct.pack("=II8Q", START, 0, *limits)], [fd, null, null, null, null])
+        os.close(fd)
+        os.close(null)
+        message = slot.recv(65536)
+        return self.op(message), message
+
+    def close(self):
+        self.socket.close()
+        return self.process.wait(30)
+
+
+@pytest.mark.parametrize("disable", [0, MOUNT_NS])
+def test_files_of_a_later_step_cannot_follow_a_guests_links(open_path, disable):
+    """Without a mount namespace the keeper is the host's root, and writes where the path leads."""
+    scratch = open_path / "scratch"
+    target = open_path / "target"
+    for directory in (scratch, target):
+        directory.mkdir()
+    jail = Jail(scratch, disable=disable)
+    slot = jail.make()
+    op, _ = jail.start(slot, ["/bin/ln", "-s", str(target), slot.places[0] + "/link"])
+    assert op == END
+    op, message = jail.start(slot, ["/bin/true"], [("link/evil", b"* * * * * root evil\n")])
+    assert op == FAIL, message
+    assert not (target / "evil").exists()
+    slot.close()
+    assert jail.close() == 0
+    assert list(scratch.iterdir()) == []
+
+
+def test_limits_above_the_ceilings_or_below_the_floors_are_refused(tmp_path):
+    jail = Jail(tmp_path)
+    slot = jail.make()
+    for i in range(len(LIMITS)):
+        for value in (0, CEILINGS[i] + 1, 2**64 - 1):
+            op, message = jail.start(slot, ["/bin/true"], limits=LIMITS[:i] + [value] + LIMITS[i + 1:])
+            assert op == FAIL and b"outside" in message
+    assert jail.start(slot, ["/bin/true"])[0] == END
+    slot.close()
+    assert jail.close() == 0
+
+
+@pytest.mark.parametrize("message", [b"", b"x", struct.pack("=II", 99, 0), struct.pack("=II", MADE, 0),
+                                     struct.pack("=II", START, 0), b"\0" * 8192],
+                         ids=["empty", "short", "unknown", "wrong way", "cut", "long"])
+def test_what_no_engine_says_ends_the_peer_and_leaves_nothing(tmp_path, message):
+    jail = Jail(tmp_path)
+    slot = jail.make()
+    slot.send(message)
+    assert slot.recv(100) == b""  # the keeper is gone
+    jail.socket.send(message)
+    assert jail.process.wait(30) == 0
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/**/retort.{jail.process.pid}"))
+
+
+def test_descriptors_with_every_message_exhaust_nobody(tmp_path):
+    jail = Jail(tmp_path)
+    slot = jail.make()
+    keeper = next(p for p in family(jail.process.pid).values() if Path(f"/proc/{p}/comm").read_text() == "retort-keeper\n")
+    before = len(descriptors(keeper))
+    null = os.open("/dev/null", os.O_RDWR)
+    for _ in range(300):
+        socket.send_fds(slot, [struct.pack("=II", KILL, 0)], [null] * 5)
+    assert jail.start(slot, ["/bin/true"])[0] == END
+    assert len(descriptors(keeper)) <= before
+    os.close(null)
+    slot.close()
+    assert jail.close() == 0

@@ -123,10 +123,10 @@ static const uint64_t values[] = { 0, 1, 2, 3, 4, 5, 6, 10, 16, 17, 0x11, 0x5412
                                    0x02000000, 0x10000000, 0x7e020000, 0xffffffff, 0x100000000, 0x100000001,
                                    0x100000002, 0xffffffff00000004, 0xffffffff10000000, UINT64_MAX };
 
-static void compare_all(long nr) {
-        for (size_t i = 0; i < RT_LEN(values); i++)
-                for (size_t j = 0; j < RT_LEN(values); j++)
-                        for (size_t k = 0; k < RT_LEN(values); k++) {
+static void compare_all(long nr, size_t stride) {
+        for (size_t i = 0; i < RT_LEN(values); i += stride)
+                for (size_t j = 0; j < RT_LEN(values); j += stride)
+                        for (size_t k = 0; k < RT_LEN(values); k += stride) {
                                 const struct seccomp_data data = { .nr = (int)nr, .arch = ARCH,
                                                                    .args = { values[i], values[j], values[k] } };
                                 uint32_t got = run_filter(filter, n_filter, &data);
@@ -138,8 +138,12 @@ static void compare_all(long nr) {
 
 static void every_number_gets_what_the_table_says(void **state) {
         (void)state;
-        for (long nr = 0; nr < 600; nr++)
-                compare_all(nr);
+        for (long nr = 0; nr < 600; nr++) {
+                bool conditions = false;
+                for (size_t i = 0; i < RT_LEN(rows); i++)
+                        conditions |= rows[i].call == (unsigned)nr && rows[i].kind != PLAIN;
+                compare_all(nr, conditions ? 1 : 9);
+        }
 }
 
 static void numbers_of_other_gates_are_denied(void **state) {
