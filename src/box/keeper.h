@@ -22,7 +22,8 @@ struct rt_keeper {
         struct rt_cgroup cgroup;
 
         int private_fs;  /* the slot's tmpfs, or its scratch directory */
-        int network;     /* /proc/self/net/dev of the slot's network namespace */
+        int network;     /* /proc/self/net of the slot's network namespace */
+        uint64_t network_new; /* what it said when nobody had used it: a hash */
         bool used;       /* a guest has run since the private places were made */
 
         /* the box now: its first process and what talks to it; -1 and 0: none */
