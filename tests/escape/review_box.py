@@ -377,3 +377,57 @@ def test_descriptors_with_every_message_exhaust_nobody(tmp_path):
     os.close(null)
     slot.close()
     assert jail.close() == 0
+
+
+# ---- what one guest leaves for the next, or for the host ----
+
+def test_device_times_of_the_host_cannot_be_changed(tmp_path):
+    before = {name: os.stat(f"/dev/{name}") for name in ("null", "zero", "full", "random", "urandom")}
+    out, err = run("""
+for name in ('null', 'zero', 'full', 'random', 'urandom'):
+    for change in (lambda p: os.utime(p), lambda p: os.utime(p, (1, 1)), lambda p: os.chmod(p, 0o600)):
+        try:
+            change('/dev/' + name)
+            print('changed', name)
+        except OSError:
+            pass
+open('/dev/null', 'w').write('still writable')
+print(len(open('/dev/urandom', 'rb').read(10)), open('/dev/zero', 'rb').read(1))
+""", tmp_path)
+    assert out == "10 b'\\x00'\n", err
+    for name, stat in before.items():
+        after = os.stat(f"/dev/{name}")
+        assert after.st_mtime_ns == stat.st_mtime_ns and after.st_mode == stat.st_mode
+
+
+NETWORK = {
+    "nothing": ("pass", READY),
+    "no route": ("import socket; s = socket.socket(2, 2); s.connect_ex(('8.8.8.8', 1))", FAIL),
+    "no route, IPv6": ("import socket; s = socket.socket(10, 2); s.connect_ex(('2001:db8::1', 1))", FAIL),
+    "loopback": ("import socket; s = socket.socket(2, 2); s.sendto(b'x', ('127.0.0.1', 9))", FAIL),
+    "unix": ("import socket; a, b = socket.socketpair(); a.send(b'x')", READY),
+}
+
+
+@pytest.mark.parametrize("name", NETWORK)
+def test_a_network_that_was_used_serves_nobody_else(tmp_path, name):
+    program, answer = NETWORK[name]
+    jail = Jail(tmp_path)
+    slot = jail.make()
+    assert jail.start(slot, ["/usr/bin/python3", "-c", program])[0] == END
+    slot.send(struct.pack("=II", RECYCLE, 0))
+    assert Jail.op(slot.recv(65536)) == answer
+    slot.close()
+    assert jail.close() == 0
+
+
+def test_an_idle_network_stays_as_it_was(tmp_path):
+    jail = Jail(tmp_path)
+    slot = jail.make()
+    for _ in range(4):
+        assert jail.start(slot, ["/bin/true"])[0] == END
+        time.sleep(0.7)  # whatever the kernel does by itself with a fresh loopback
+        slot.send(struct.pack("=II", RECYCLE, 0))
+        assert Jail.op(slot.recv(65536)) == READY
+    slot.close()
+    assert jail.close() == 0
