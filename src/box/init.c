@@ -187,6 +187,9 @@ int rt_init_main(void) {
                 return 1;
         if (rt_wire_receive(RT_INIT_SOCKET, &message, NULL) != 1 || message.op != RT_ARM)
                 return 1;
+        static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT }; /* by the keeper */
+        for (size_t i = 0; i < RT_LEN(ignored); i++)
+                (void)signal(ignored[i], SIG_DFL);
         pid_t parked = fork();
         if (parked < 0)
                 return 1;

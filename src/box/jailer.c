@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -205,6 +206,17 @@ struct first_slot {
         struct rt_slot_places places;
 };
 
+/* Reaps one child that is not a keeper. 0: there is none. */
+static pid_t reap_orphan(const struct rt_jailer *j) {
+        siginfo_t dead = { 0 };
+        if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0)
+                return 0;
+        for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
+                if (dead.si_pid == j->slots[i].keeper)
+                        return 0; /* its turn comes when its pidfd says so; so may that of orphans behind it */
+        return dead.si_pid > 0 ? waitpid(dead.si_pid, NULL, WNOHANG | __WALL) : 0;
+}
+
 static void bury(struct rt_jailer *j, unsigned slot) {
         struct rt_jailer_slot *s = &j->slots[slot];
         (void)waitpid(s->keeper, NULL, __WALL);
@@ -245,6 +257,8 @@ static bool serve_once(struct rt_jailer *j, struct first_slot *first, int timeou
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 if (wait[i + 1].revents)
                         bury(j, i);
+        while (reap_orphan(j) > 0) /* what a keeper left that was killed came to us, the subreaper */
+                continue;
         if (!wait[0].revents)
                 return true;
         struct rt_wire_message message;
@@ -268,7 +282,7 @@ static void clean_up(struct rt_jailer *j) {
                 (void)serve_once(j, NULL, 100);
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 if (j->slots[i].keeper > 0) {
-                        (void)kill(j->slots[i].keeper, SIGKILL);
+                        (void)syscall(SYS_pidfd_send_signal, j->slots[i].pidfd, SIGKILL, NULL, 0);
                         bury(j, i);
                 }
         (void)rt_keeper_kill_strays(rt_now_ns() + GRACE_MS * 1000000ull);
@@ -312,6 +326,20 @@ static int forget_caller(struct retort_error *err) {
         return 0;
 }
 
+/* A service manager that stops the service tells all of its processes, us too, and we have groups to remove first: it is
+ * as if the engine had gone. */
+static void on_stop(int sig) {
+        (void)sig;
+        (void)shutdown(RT_JAILER_SOCKET, SHUT_RDWR);
+}
+
+static void obey_stops(void) {
+        static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+        struct sigaction action = { .sa_handler = on_stop };
+        for (size_t i = 0; i < RT_LEN(signals); i++)
+                (void)sigaction(signals[i], &action, NULL);
+}
+
 int rt_jailer_main(int argc, char **argv) {
         struct rt_jailer j = { .root = geteuid() == 0, .init_exe = -1 };
         struct retort_error err = { 0 };
@@ -323,6 +351,7 @@ int rt_jailer_main(int argc, char **argv) {
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
         if (forget_caller(&err) < 0 || read_options(&j.options, argc, argv, &err) < 0)
                 return cannot_start(0, &err);
+        obey_stops();
         survey(&j);
         j.first_uid = choose_uids();
         int r = enter(&j, &lacking, &err);

@@ -118,6 +118,10 @@ static void forget_jailer(struct rt_jailer *j) {
         }
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 j->slots[i].pidfd = rt_close(j->slots[i].pidfd);
+        /* A keeper ends when its socket does, not before: without namespaces it has to clean up as well. */
+        static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+        for (size_t i = 0; i < RT_LEN(signals); i++)
+                (void)signal(signals[i], SIG_IGN);
         (void)dup2(STDIN_FILENO, STDERR_FILENO); /* the jailer's stdin is /dev/null */
 }
 

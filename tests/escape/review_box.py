@@ -431,3 +431,44 @@ def test_an_idle_network_stays_as_it_was(tmp_path):
         assert Jail.op(slot.recv(65536)) == READY
     slot.close()
     assert jail.close() == 0
+
+
+# ---- ends that nobody asked for ----
+
+@pytest.mark.parametrize("disable", [0, MOUNT_NS])
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_service_manager_that_stops_all_processes_leaves_nothing(open_path, stop, disable):
+    jail = Jail(open_path, disable=disable)
+    slot = jail.make()
+    assert jail.start(slot, ["/bin/sh", "-c", "kill -l; trap"])[0] == END
+    for pid in family(jail.process.pid).values():
+        if Path(f"/proc/{pid}/comm").read_text() in ("retort-jailer\n", "retort-keeper\n"):
+            os.kill(pid, stop)
+    slot.close()
+    assert jail.process.wait(30) == 0
+    assert list(open_path.iterdir()) == []
+    assert not [p for c in ("memory", "pids", "cpuacct") for p in Path(f"/sys/fs/cgroup/{c}").rglob(f"retort.{jail.process.pid}")]
+
+
+def test_a_keeper_that_is_killed_leaves_no_zombie(tmp_path):
+    jail = Jail(tmp_path)
+    for _ in range(3):
+        slot = jail.make()
+        keeper = next(p for n, p in family(jail.process.pid).items() if n == "retort-keeper")
+        os.kill(keeper, signal.SIGKILL)
+        assert slot.recv(100) == b""
+        time.sleep(0.3)
+        slot.close()
+    again = jail.make()
+    time.sleep(0.3)
+    children = Path(f"/proc/{jail.process.pid}/task/{jail.process.pid}/children").read_text().split()
+    states = [Path(f"/proc/{p}/stat").read_text().rsplit(")", 1)[1].split()[0] for p in children]
+    assert "Z" not in states
+    assert jail.start(again, ["/bin/true"])[0] == END
+    again.close()
+    assert jail.close() == 0
+
+
+def test_the_guests_signals_are_the_default_ones(tmp_path):
+    out, err = run("import signal; print([s for s in (1, 2, 3, 15) if signal.getsignal(s) is signal.SIG_IGN])", tmp_path)
+    assert out == "[]\n", err
