@@ -327,6 +327,10 @@ static int make_v1(const struct rt_cgroup_base *base, const char *name, uid_t ow
         }
         if (r == 0)
                 open_files(cgroup, dirs);
+        /* Version 1 charges the buffers of network sockets only where they have a limit of their own; without, a guest's
+         * loopback could fill what all of the host shares (net.ipv4.tcp_mem, udp_mem). A box needs little. */
+        if (dirs[RT_CG_MEMORY] >= 0)
+                (void)rt_write_file_at(dirs[RT_CG_MEMORY], "memory.kmem.tcp.limit_in_bytes", "33554432");
         for (int c = 0; c < RT_CG_CONTROLLERS; c++)
                 (void)rt_close(dirs[c]);
         return r;

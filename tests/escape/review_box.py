@@ -472,3 +472,45 @@ def test_a_keeper_that_is_killed_leaves_no_zombie(tmp_path):
 def test_the_guests_signals_are_the_default_ones(tmp_path):
     out, err = run("import signal; print([s for s in (1, 2, 3, 15) if signal.getsignal(s) is signal.SIG_IGN])", tmp_path)
     assert out == "[]\n", err
+
+
+# ---- memory that nobody is charged for ----
+
+def test_network_buffers_are_limited(tmp_path):
+    def pages():
+        return int(Path("/proc/net/sockstat").read_text().split("UDP: inuse")[1].split()[2])
+    if not Path("/sys/fs/cgroup/memory/memory.kmem.tcp.limit_in_bytes").exists():
+        pytest.skip("no cgroup of version 1 that knows of network buffers")
+    before = pages()
+    child = start("""
+import socket
+held = []
+sender = socket.socket(2, 2)
+sender.setblocking(False)
+for i in range(400):
+    s = socket.socket(2, 2)
+    s.bind(('127.0.0.1', 0))
+    held.append(s)
+    for k in range(4):
+        try:
+            sender.sendto(b'x' * 60000, s.getsockname())
+        except OSError:
+            pass
+print('begun', flush=True)
+time.sleep(2)
+""", tmp_path)
+    try:
+        assert pages() - before < (48 << 20) // 4096
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_the_jailer_refuses_ceilings_above_the_tables(tmp_path):
+    global CEILINGS
+    kept, CEILINGS = CEILINGS, [2**64 - 1] * 8
+    try:
+        jail = Jail(tmp_path, expect=FAIL)
+        assert jail.close() == 1
+    finally:
+        CEILINGS = kept
