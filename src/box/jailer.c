@@ -40,7 +40,11 @@ static bool read_ceilings(const char *text, struct retort_limits *limits) {
         end += *end == ',';
         RETORT_LIMITS(X)
 #undef X
-        return *end == 0;
+        bool good = *end == 0;
+#define X(member, unit, dflt, floor, ceiling, words) good = good && limits->member > 0 && limits->member <= (ceiling);
+        RETORT_LIMITS(X)
+#undef X
+        return good;
 }
 
 /* --name=value only; whoever starts a jailer is libretort. */
@@ -180,7 +184,9 @@ static uint32_t choose_uids(void) {
                 count = 0;
         if (count >= 0x80000000u)
                 return 0x40000000u + ((uint32_t)getpid() % (1u << 20)) * 1024u;
-        return count > 4096 ? count - 1024 : 60000;
+        /* Two jailers in one container must not share ids either: a guest could signal the other's. */
+        uint32_t places = count / 2 / (2 * RT_JAILER_SLOTS); /* in the upper half; the last is nobody's */
+        return places > 1 ? count / 2 + (uint32_t)getpid() % (places - 1) * 2 * RT_JAILER_SLOTS : 60000;
 }
 
 /* The first slot is the proof that everything works. */
