@@ -90,7 +90,7 @@ int rt_wire_receive(int socket, struct rt_wire_message *ret_message, int ret_fds
                 char space[CMSG_SPACE(sizeof(int) * RT_WIRE_MAX_FDS)];
         } control;
         struct msghdr header = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control,
-                                 .msg_controllen = sizeof control };
+                                 .msg_controllen = CMSG_LEN(sizeof(int) * RT_WIRE_MAX_FDS) }; /* not one more */
         ssize_t n;
         do
                 n = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
