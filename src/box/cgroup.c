@@ -18,7 +18,7 @@
 
 /* ---- the files, in both versions ---- */
 
-enum file { MEMORY_MAX, SWAP_MAX, MEMORY_PEAK, OOM_KILLS, PIDS_MAX, PIDS_NOW, PIDS_PEAK, PIDS_REFUSED, CPU_ALL,
+enum file { MEMORY_MAX, SWAP_MAX, MEMORY_PEAK, MEMORY_NOW, OOM_KILLS, PIDS_MAX, PIDS_NOW, PIDS_PEAK, PIDS_REFUSED, CPU_ALL,
             CPU_USER, CPU_SYSTEM, N_FILES };
 _Static_assert((int)N_FILES <= (int)RT_CGROUP_FILES, "struct rt_cgroup has room for every file");
 
@@ -35,6 +35,7 @@ static const struct file_spec specs[N_FILES] = {
         [MEMORY_MAX] = { RT_CG_MEMORY, { 0, "memory.limit_in_bytes", "memory.max" }, { 0 }, { 0 }, false, true },
         [SWAP_MAX] = { RT_CG_MEMORY, { 0, "memory.memsw.limit_in_bytes", "memory.swap.max" }, { 0 }, { 0 }, true, true },
         [MEMORY_PEAK] = { RT_CG_MEMORY, { 0, "memory.max_usage_in_bytes", "memory.peak" }, { 0 }, { 0, 1, 1 }, true, true },
+        [MEMORY_NOW] = { RT_CG_MEMORY, { 0, NULL, "memory.current" }, { 0 }, { 0, 1, 1 }, true, false },
         [OOM_KILLS] = { RT_CG_MEMORY, { 0, "memory.oom_control", "memory.events" }, { 0, "oom_kill", "oom_kill" },
                         { 0, 1, 1 }, false, false },
         [PIDS_MAX] = { RT_CG_PIDS, { 0, "pids.max", "pids.max" }, { 0 }, { 0 }, false, true },
@@ -246,10 +247,17 @@ static void tell_how(const struct rt_cgroup_base *base, struct rt_box_isolation 
                 { "polling /proc", "polling /proc", "polling /proc" },
                 { "cgroup1 memory.max_usage_in_bytes", "cgroup1 pids.current", "cgroup1 cpuacct.usage" },
                 { "cgroup2 memory.peak", "cgroup2 pids.peak", "cgroup2 cpu.stat" } };
+        static const char *const current[] = { "cgroup2 memory.current", "cgroup2 pids.current", NULL };
         char *places[] = { isolation->memory_how, isolation->processes_how, isolation->cpu_how };
+        bool looked_for[RT_CG_CONTROLLERS] = { 0 };
+        if (base->version == 2) { /* peaks that this kernel does not keep */
+                looked_for[RT_CG_MEMORY] = faccessat(base->dirs[0], "memory.peak", R_OK, 0) < 0;
+                looked_for[RT_CG_PIDS] = faccessat(base->dirs[0], "pids.peak", R_OK, 0) < 0;
+        }
         for (int c = 0; c < RT_CG_CONTROLLERS; c++) {
                 bool active = isolation->mechanisms[mechanism_of[c]].state == RT_BOX_ACTIVE;
-                (void)snprintf(places[c], sizeof isolation->memory_how, "%s", how[active ? base->version : 0][c]);
+                (void)snprintf(places[c], sizeof isolation->memory_how, "%s",
+                               looked_for[c] ? current[c] : how[active ? base->version : 0][c]);
         }
 }
 
@@ -438,7 +446,7 @@ void rt_cgroup_read(const struct rt_cgroup *cgroup, struct rt_meter *ret_meter) 
                 .cpu_ns = read_number(cgroup, CPU_ALL),
                 .user_ns = read_number(cgroup, CPU_USER),
                 .system_ns = read_number(cgroup, CPU_SYSTEM),
-                .peak_memory_bytes = read_number(cgroup, MEMORY_PEAK),
+                .peak_memory_bytes = read_number(cgroup, cgroup->files[MEMORY_PEAK] >= 0 ? MEMORY_PEAK : MEMORY_NOW),
                 .oom_kills = read_number(cgroup, OOM_KILLS),
                 .refused_forks = read_number(cgroup, PIDS_REFUSED),
                 .processes = processes ? processes - 1 : 0,

@@ -165,6 +165,7 @@ static int reap(pid_t parked) {
 
 int rt_init_main(void) {
         struct rt_wire_message message;
+        (void)prctl(PR_SET_NAME, "retort-init", 0, 0, 0); /* started by descriptor, it would be called by its number */
         if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
             prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
                 return 1;

@@ -92,6 +92,13 @@ static bool listener_available(void) {
         return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
+/* What else goes when something that they need is off. */
+static void depend(struct rt_jailer *j, uint32_t mask, const char *reason) {
+        for (int m = 0; m < RT_BOX_MECHANISMS; m++)
+                if (mask & (1u << m) && j->isolation.mechanisms[m].state == RT_BOX_ACTIVE)
+                        note(j, m, RT_BOX_OFF, reason, "");
+}
+
 /* Everything that can be known without trying. */
 static void survey(struct rt_jailer *j) {
         for (int m = 0; m < RT_BOX_MECHANISMS; m++) {
@@ -114,14 +121,10 @@ static void survey(struct rt_jailer *j) {
                 note(j, RT_BOX_OWN_UID, RT_BOX_UNAVAILABLE,
                      "started by an ordinary user: outside, a guest's processes have that user's id",
                      "start it as root (a service does), or accept `reduced`");
-        if (off & (BIT(MOUNT_NS) | BIT(PID_NS))) { /* neither is of use without the other */
-                for (int m = 0; m < RT_BOX_MECHANISMS; m++)
-                        if ((FILE_TREE | (j->root ? 0 : ALL_NAMESPACES)) & (1u << m) &&
-                            j->isolation.mechanisms[m].state == RT_BOX_ACTIVE)
-                                note(j, m, RT_BOX_OFF, "needs mount and pid namespaces", "");
-                if (j->mechanisms & BIT(USER_NS))
-                        note(j, RT_BOX_USER_NS, RT_BOX_OFF, "needs mount and pid namespaces", "");
-        }
+        if (!j->root && off & BIT(USER_NS)) /* without one an ordinary user has the right to no other */
+                depend(j, ALL_NAMESPACES, "needs a user namespace");
+        else if (off & (BIT(MOUNT_NS) | BIT(PID_NS))) /* neither is of use without the other */
+                depend(j, j->root ? FILE_TREE | BIT(USER_NS) : ALL_NAMESPACES, "needs mount and pid namespaces");
 }
 
 static void find_level(struct rt_jailer *j) {

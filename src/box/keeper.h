@@ -38,7 +38,7 @@ struct rt_keeper {
         struct rt_meter before;
         uint64_t begun_ns;
         uint64_t peak_processes;
-        uint64_t peak_rss_bytes; /* for hosts without cgroups */
+        uint64_t peak_rss_bytes; /* for hosts without cgroups, and kernels that keep no peak */
         uint64_t cpu_seen_ns;
         struct rt_box_report report;
 };
