@@ -206,11 +206,45 @@ struct first_slot {
         struct rt_slot_places places;
 };
 
+static bool is_keeper(const struct rt_jailer *j, pid_t pid) {
+        for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
+                if (j->slots[i].keeper == pid)
+                        return true;
+        return false;
+}
+
+/* Without a pid namespace, what a killed keeper had in its box comes to us, who are the next subreaper: a child that is
+ * killed hands its own children up. */
+static void kill_strays(const struct rt_jailer *j) {
+        uint64_t deadline = rt_now_ns() + GRACE_MS * 1000000ull;
+        for (bool any = true; any && rt_now_ns() < deadline; (void)usleep(any ? 200 : 0)) {
+                rt_auto_free char *children = NULL;
+                char path[64];
+                any = false;
+                (void)snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+                if (rt_read_file_at(AT_FDCWD, path, 1 << 20, &children, NULL, NULL) < 0)
+                        return;
+                char *save = NULL;
+                for (char *p = strtok_r(children, " ", &save); p; p = strtok_r(NULL, " ", &save)) {
+                        pid_t pid = (pid_t)strtol(p, NULL, 10);
+                        if (is_keeper(j, pid))
+                                continue;
+                        any = true;
+                        (void)kill(pid, SIGKILL);
+                        (void)waitpid(pid, NULL, WNOHANG | __WALL);
+                }
+        }
+}
+
 static void bury(struct rt_jailer *j, unsigned slot) {
         struct rt_jailer_slot *s = &j->slots[slot];
         (void)waitpid(s->keeper, NULL, __WALL);
         s->keeper = 0;
         s->pidfd = rt_close(s->pidfd);
+        if (!(j->mechanisms & BIT(PID_NS)))
+                kill_strays(j);
+        if (!(j->mechanisms & BIT(MOUNT_NS)))
+                rt_places_remove(&s->places);
         rt_cgroup_remove(&j->cgroups, slot);
 }
 
@@ -285,8 +319,10 @@ static int enter(struct rt_jailer *j, uint32_t *ret_lacking, struct retort_error
         for (size_t i = 0; i < RT_LEN(groups); i++)
                 if (j->isolation.mechanisms[groups[i]].state != RT_BOX_ACTIVE)
                         j->mechanisms &= ~(1u << groups[i]);
-        if (!(j->mechanisms & BIT(MOUNT_NS)))
+        if (!(j->mechanisms & BIT(MOUNT_NS))) {
+                rt_places_remove_stale(j->options.scratch);
                 return 0;
+        }
         *ret_lacking = j->root ? FILE_TREE : ALL_NAMESPACES;
         if (j->root ? unshare(CLONE_NEWNS) < 0 : become_inner_root(err) < 0)
                 return err->code ? err->code : rt_fail_errno(err, "cannot make a mount namespace");

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -121,6 +123,20 @@ static void end(struct rt_keeper *k, int status) {
         (void)rt_keeper_kill_box(k, NULL);
         rt_keeper_private_remove(k);
         _exit(status);
+}
+
+/* The one variable at file level: a signal handler is given nothing. */
+static volatile sig_atomic_t engine_socket = -1;
+
+static void on_last_word(int number) {
+        (void)number;
+        (void)shutdown(engine_socket, SHUT_RDWR); /* what reads it next ends the box, and the keeper */
+}
+
+int rt_keeper_outlive_jailer(const struct rt_keeper *k) {
+        struct sigaction action = { .sa_handler = on_last_word };
+        engine_socket = k->engine;
+        return sigaction(SIGTERM, &action, NULL);
 }
 
 void rt_keeper_main(struct rt_keeper *k) {

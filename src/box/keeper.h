@@ -47,6 +47,9 @@ static inline bool rt_keeper_has(const struct rt_keeper *k, enum rt_mechanism m)
         return k->mechanisms & (1u << m);
 }
 
+/* From now on SIGTERM ends the keeper as the end of its engine does: in order, with the box. */
+int rt_keeper_outlive_jailer(const struct rt_keeper *k);
+
 /* Serves the engine until it goes away. Never returns. */
 void rt_keeper_main(struct rt_keeper *k) __attribute__((noreturn));
 
@@ -62,9 +65,16 @@ int rt_keeper_kill_strays(uint64_t deadline);
 /* box/watch.c: from the parked process's GO to a full report. */
 void rt_keeper_watch(struct rt_keeper *k);
 
+/* Of a place in the scratch directory: the jailer's process id, the slot, "work" or "tmp". */
+#define RT_PLACE_NAME "retort-%d-%u.%s"
+
 /* box/private.c: the private places of the slot: /work and /tmp, or directories in the scratch directory. */
 int rt_keeper_private_make(struct rt_keeper *k, struct retort_error *err);
 void rt_keeper_private_remove(struct rt_keeper *k);
+/* Without a mount namespace, for a keeper that could not: removes the directories of a slot. */
+void rt_places_remove(const struct rt_slot_places *places);
+/* The same for every slot of jailers that are gone. scratch is the directory they lie in. */
+void rt_places_remove_stale(const char *scratch);
 /* Sets the size and writes the files of a plan. */
 struct rt_plan;
 int rt_keeper_private_fill(struct rt_keeper *k, const struct rt_plan *plan, uint64_t disk_bytes,

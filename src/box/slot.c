@@ -88,9 +88,13 @@ static int raise_loopback(struct retort_error *err) {
 }
 
 static int settle(const struct rt_jailer *j, struct rt_keeper *k, pid_t jailer, struct retort_error *err) {
+        if (!has(j, RT_BOX_PID_NS) && rt_keeper_outlive_jailer(k) < 0)
+                return rt_fail_errno(err, "cannot take a signal");
         if (has(j, RT_BOX_USER_NS) && k->can_setuid && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
                 return rt_fail_errno(err, "cannot take the slot's ids");
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != jailer)
+        /* With a pid namespace the box dies with its keeper. Without one the keeper must still end it: see rt_keeper_main. */
+        int last_word = has(j, RT_BOX_PID_NS) ? SIGKILL : SIGTERM;
+        if (prctl(PR_SET_PDEATHSIG, last_word, 0, 0, 0) < 0 || getppid() != jailer)
                 return rt_fail(err, RETORT_E_CLOSED, "the jailer is gone");
         if (has(j, RT_BOX_UTS_NS) && (sethostname("retort", 6) < 0 || setdomainname("", 0) < 0))
                 return rt_fail_errno(err, "cannot set the host name");
@@ -151,8 +155,8 @@ static void find_places(const struct rt_jailer *j, unsigned slot, struct rt_slot
                 return;
         }
         const char *scratch = j->options.scratch;
-        (void)snprintf(places->work, sizeof places->work, "%s/retort-%d-%u.work", scratch, (int)getpid(), slot);
-        (void)snprintf(places->tmp, sizeof places->tmp, "%s/retort-%d-%u.tmp", scratch, (int)getpid(), slot);
+        (void)snprintf(places->work, sizeof places->work, "%s/" RT_PLACE_NAME, scratch, (int)getpid(), slot, "work");
+        (void)snprintf(places->tmp, sizeof places->tmp, "%s/" RT_PLACE_NAME, scratch, (int)getpid(), slot, "tmp");
         (void)snprintf(places->runtimes, sizeof places->runtimes, "%s", j->options.runtimes);
 }
 
@@ -205,6 +209,7 @@ int rt_jailer_make_slot(struct rt_jailer *j, unsigned slot, struct rt_slot_place
         rt_cgroup_close(&k.cgroup);
         if (r == 0 && write(go_write, "", 1) != 1)
                 r = rt_fail_errno(err, "cannot start the keeper");
+        j->slots[slot].places = k.places;
         if (pid > 0)
                 j->slots[slot].keeper = pid; /* when it ends, the main loop buries it and its cgroup */
         else

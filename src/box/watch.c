@@ -64,7 +64,7 @@ static int look_around(struct rt_keeper *k) {
                 return RT_END_MEMORY;
         if (now.refused_forks > k->before.refused_forks)
                 return RT_END_PROCESSES;
-        if (!cg->have[RT_CG_PIDS] && processes >= k->limits.processes)
+        if (!cg->have[RT_CG_PIDS] && processes > k->limits.processes)
                 return RT_END_PROCESSES;
         return GOING_ON;
 }

@@ -28,7 +28,7 @@ program() { run -l bash -c "$@"; }
 
 # what KEY: the first value of this key in $json; last KEY: the last one
 what() { printf '%s' "$json" | grep -o "\"$1\":[^,}]*" | head -n 1 | cut -d: -f2- | tr -d '"'; }
-last() { printf '%s' "$json" | grep -o "\"$1\":[0-9]*" | tail -n 1 | cut -d: -f2- | tr -d '"'; }
+last() { printf '%s' "$json" | grep -o "\"$1\":[0-9][0-9]*" | tail -n 1 | cut -d: -f2- | tr -d '"'; }
 is() { [ "$(what "$1")" = "$2" ] || { echo "$1 is $(what "$1"), not $2"; return 1; }; }
 between() { [ "$1" -ge "$2" ] && [ "$1" -le "$3" ] || { echo "$1 is not between $2 and $3"; return 1; }; }
 missing() { printf '%s' "$json" | grep -o '"missing":\[[^]]*\]'; }
