@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/util.h"
+#include "box/keeper.h"
 
 #define HOST_LEAF "retort-host"
 
@@ -88,7 +89,7 @@ void rt_cgroup_remove_tree(int dir, const char *name) {
 
 /* The process id may be another's by now, or be counted in another namespace: a jailer also holds a lock on its base. */
 static bool in_use(int parent, const char *name, pid_t pid) {
-        if (kill(pid, 0) == 0 || errno != ESRCH)
+        if (!rt_process_gone(pid))
                 return true;
         rt_auto_close int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         return dir < 0 || flock(dir, LOCK_EX | LOCK_NB) < 0;

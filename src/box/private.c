@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +83,7 @@ static bool is_stale(int scratch, const char *name) {
         if (sscanf(name, "retort-%d-%u.%7s", &pid, &slot, kind) != 3)
                 return false;
         (void)snprintf(exact, sizeof exact, RT_PLACE_NAME, pid, slot, kind);
-        if (strcmp(exact, name) != 0 || pid <= 0 || kill(pid, 0) == 0 || errno != ESRCH)
+        if (strcmp(exact, name) != 0 || pid <= 0 || !rt_process_gone(pid))
                 return false;
         (void)snprintf(exact, sizeof exact, RT_PLACE_NAME, pid, slot, "work");
         rt_auto_close int work = openat(scratch, exact, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

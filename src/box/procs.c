@@ -4,7 +4,9 @@
  * two looks is missed; the outcome says "polling /proc" wherever these numbers were used.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,4 +94,14 @@ void rt_procs_read(const struct rt_keeper *k, struct rt_procs *ret_procs) {
         free(found);
         if (list)
                 (void)closedir(list);
+}
+
+bool rt_process_gone(pid_t pid) {
+        char path[32];
+        rt_auto_free char *text = NULL;
+        if (kill(pid, 0) < 0 && errno == ESRCH)
+                return true;
+        (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+        const char *end = rt_read_file_at(AT_FDCWD, path, 4096, &text, NULL, NULL) == 0 ? strrchr(text, ')') : NULL;
+        return end && (strncmp(end, ") Z", 3) == 0 || strncmp(end, ") X", 3) == 0);
 }
