@@ -145,7 +145,7 @@ static int make_room(int group) {
 /* Two jailers must not make and take back at once. Whoever may read the directory may lock it, so that nobody is waited
  * for longer than a second. */
 static void lock_for_a_moment(int group) {
-        for (int tries = 0; flock(group, LOCK_EX | LOCK_NB) < 0 && tries < 500; tries++)
+        for (int tries = 0; flock(group, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK && tries < 500; tries++)
                 (void)usleep(2000);
 }
 

@@ -90,7 +90,7 @@ static int make_base(struct rt_cgroup_base *base, const char *path, enum rt_cgro
         if (mkdirat(parent, base->name, 0700) < 0 && errno != EEXIST)
                 return -1;
         base->dirs[c] = openat(parent, base->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (base->dirs[c] < 0 || flock(base->dirs[c], LOCK_EX | LOCK_NB) < 0)
+        if (base->dirs[c] < 0 || (flock(base->dirs[c], LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK))
                 return -1;
         base->parents[c] = rt_take_fd(&parent);
         return 0;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
@@ -92,6 +93,28 @@ static bool listener_available(void) {
         return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
+/* Ids that nothing else has: far above those of people and containers, different for every jailer alive. In a container
+ * with fewer ids, among the highest of its largest range. 0: it has too few. */
+static uint32_t choose_uids(void) {
+        enum { NEEDED = 2 * RT_JAILER_SLOTS };
+        uint32_t first = 0, most = 0;
+        rt_auto_free char *map = NULL;
+        if (rt_read_file_at(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL, NULL) < 0)
+                return 0;
+        char *save = NULL;
+        for (char *line = strtok_r(map, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                uint32_t inside, outside, count;
+                if (sscanf(line, "%" SCNu32 " %" SCNu32 " %" SCNu32, &inside, &outside, &count) == 3 && count > most) {
+                        first = inside;
+                        most = count;
+                }
+        }
+        if (most >= 0x80000000u)
+                return 0x40000000u + ((uint32_t)getpid() % (1u << 20)) * 1024u;
+        uint32_t choices = most / 2 / NEEDED;
+        return choices > 0 ? first + most - NEEDED * (1 + (uint32_t)getpid() % choices) : 0;
+}
+
 /* What else goes when something that they need is off. */
 static void depend(struct rt_jailer *j, uint32_t mask, const char *reason) {
         for (int m = 0; m < RT_BOX_MECHANISMS; m++)
@@ -111,6 +134,7 @@ static void survey(struct rt_jailer *j) {
                         note(j, m, RT_BOX_ACTIVE, "", "");
         }
         uint32_t off = j->options.disable | j->options.lacking;
+        j->first_uid = j->root ? choose_uids() : 0;
         if (!(off & BIT(SECCOMP)) && !listener_available())
                 note(j, RT_BOX_SECCOMP, RT_BOX_UNAVAILABLE, "the kernel has no seccomp filters",
                      "boot a kernel with CONFIG_SECCOMP_FILTER");
@@ -121,6 +145,9 @@ static void survey(struct rt_jailer *j) {
                 note(j, RT_BOX_OWN_UID, RT_BOX_UNAVAILABLE,
                      "started by an ordinary user: outside, a guest's processes have that user's id",
                      "start it as root (a service does), or accept `reduced`");
+        else if (!(off & BIT(OWN_UID)) && j->first_uid == 0)
+                note(j, RT_BOX_OWN_UID, RT_BOX_UNAVAILABLE, "this container has too few user ids",
+                     "give it at least 512 (see subuid(5))");
         if (!j->root && off & BIT(USER_NS)) /* without one an ordinary user has the right to no other */
                 depend(j, ALL_NAMESPACES, "needs a user namespace");
         else if (off & (BIT(MOUNT_NS) | BIT(PID_NS))) /* neither is of use without the other */
@@ -168,19 +195,6 @@ static int become_inner_root(struct retort_error *err) {
         if (rt_write_file_at(AT_FDCWD, "/proc/self/uid_map", map) < 0)
                 return rt_fail_errno(err, "cannot map the user id");
         return 0;
-}
-
-/* Ids that nothing else has: far above those of people and containers, different for every jailer alive. In a container
- * with fewer ids, the highest it has. */
-static uint32_t choose_uids(void) {
-        unsigned inside, outside, count = 0;
-        rt_auto_free char *map = NULL;
-        if (rt_read_file_at(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL, NULL) < 0 ||
-            sscanf(map, "%u %u %u", &inside, &outside, &count) != 3)
-                count = 0;
-        if (count >= 0x80000000u)
-                return 0x40000000u + ((uint32_t)getpid() % (1u << 20)) * 1024u;
-        return count > 4096 ? count - 1024 : 60000;
 }
 
 /* The first slot is the proof that everything works. */
@@ -344,12 +358,13 @@ int rt_jailer_main(int argc, char **argv) {
         if (read_options(&j.options, argc, argv, &err) < 0)
                 return cannot_start(0, &err);
         survey(&j);
-        j.first_uid = choose_uids();
         int r = enter(&j, &lacking, &err);
         if (r == 0) {
                 r = prove(&j, &first.socket, &first.places, &err);
                 if (r < 0)
                         lacking = rt_jailer_refused_namespaces(j.mechanisms);
+                if (r < 0 && lacking == 0 && j.mechanisms & BIT(MOUNT_NS)) /* the namespaces are there, but not what fills them */
+                        lacking = j.root ? FILE_TREE : ALL_NAMESPACES;
         }
         if (r == 0) {
                 find_level(&j);

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "box/plan.h"
+#include "box/root.h"
 
 static void send_failure(struct rt_keeper *k, const struct retort_error *err) {
         struct rt_wire_message message = { .op = RT_FAIL };
@@ -125,6 +126,13 @@ static void end(struct rt_keeper *k, int status) {
         _exit(status);
 }
 
+/* What every step will need, so that a host that refuses it is known before the first guest. */
+static int try_limits(struct rt_keeper *k, struct retort_error *err) {
+        return rt_keeper_has(k, RT_BOX_PRIVATE_TMPFS) && rt_keeper_has(k, RT_BOX_MOUNT_NS)
+                       ? rt_root_resize(1 << 20, err)
+                       : 0;
+}
+
 /* The one variable at file level: a signal handler is given nothing. */
 static volatile sig_atomic_t engine_socket = -1;
 
@@ -145,7 +153,7 @@ void rt_keeper_main(struct rt_keeper *k) {
         (void)prctl(PR_SET_CHILD_SUBREAPER, !rt_keeper_has(k, RT_BOX_PID_NS), 0, 0, 0);
         if (rt_keeper_has(k, RT_BOX_NET_NS)) /* before the box's /proc covers the one where we can be seen */
                 k->network = open("/proc/self/net/dev", O_RDONLY | O_CLOEXEC);
-        if (rt_keeper_private_make(k, &err) < 0 || rt_keeper_arm(k, &err) < 0) {
+        if (rt_keeper_private_make(k, &err) < 0 || try_limits(k, &err) < 0 || rt_keeper_arm(k, &err) < 0) {
                 send_failure(k, &err);
                 end(k, 1);
         }

@@ -53,6 +53,10 @@ int rt_keeper_outlive_jailer(const struct rt_keeper *k);
 /* Serves the engine until it goes away. Never returns. */
 void rt_keeper_main(struct rt_keeper *k) __attribute__((noreturn));
 
+/* box/arm.c: a child in new namespaces (CLONE_NEW* flags) and, unless -1, in a control group of version 2. Where that
+ * takes more than one call, the group is joined before this returns: the child must wait for a word. */
+pid_t rt_clone(uint64_t flags, int *ret_pidfd, int group);
+
 /* box/arm.c: a fresh box with a parked process in it. */
 int rt_keeper_arm(struct rt_keeper *k, struct retort_error *err);
 /* box/arm.c: ends every process of the box. Fails when one would not die in five seconds. */

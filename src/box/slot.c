@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -41,21 +40,8 @@ static bool has(const struct rt_jailer *j, enum rt_mechanism m) {
         return j->mechanisms & (1u << m);
 }
 
-static pid_t clone_with(uint64_t flags, int *ret_pidfd, int cgroup) {
-        struct clone_args args = { .flags = flags, .exit_signal = SIGCHLD };
-        if (ret_pidfd) {
-                args.flags |= CLONE_PIDFD;
-                args.pidfd = (uintptr_t)ret_pidfd;
-        }
-        if (cgroup >= 0) {
-                args.flags |= CLONE_INTO_CGROUP;
-                args.cgroup = (uint64_t)cgroup;
-        }
-        return (pid_t)syscall(SYS_clone3, &args, sizeof args);
-}
-
 static bool can_clone(uint64_t flags) {
-        pid_t pid = clone_with(flags, NULL, -1);
+        pid_t pid = rt_clone(flags, NULL, -1);
         if (pid == 0)
                 _exit(0);
         return pid > 0 && waitpid(pid, NULL, __WALL) == pid;
@@ -168,7 +154,7 @@ static pid_t clone_keeper(struct rt_jailer *j, unsigned slot, struct rt_keeper *
                     namespaces[i].mechanism != RT_BOX_CGROUP_NS) /* these two are made for each box */
                         flags |= namespaces[i].flag;
         pid_t jailer = getpid();
-        pid_t pid = clone_with(flags, &j->slots[slot].pidfd, leaf);
+        pid_t pid = rt_clone(flags, &j->slots[slot].pidfd, leaf);
         if (pid == 0) {
                 (void)rt_close(go_write);
                 (void)rt_close(engine_end);
