@@ -131,8 +131,9 @@ static int write_file(struct rt_keeper *k, int dir, const struct retort_file *fi
         rt_auto_close int fd = openat(dir, file->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
         if (fd < 0 || (k->can_setuid && fchown(fd, k->guest_uid, k->guest_uid) < 0) ||
             rt_write_all(fd, file->content.data, file->content.size) < 0)
-                return errno == ENOSPC ? rt_fail(err, RETORT_E_INPUT, "the files of the request are more than disk_bytes")
-                                       : rt_fail_errno(err, "cannot write %s", file->path);
+                return errno == ENOSPC && rt_keeper_has(k, RT_BOX_MOUNT_NS) /* the disk is the box's own */
+                               ? rt_fail(err, RETORT_E_INPUT, "the files of the request are more than disk_bytes")
+                               : rt_fail_errno(err, "cannot write %s", file->path);
         return 0;
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/paths.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -20,7 +22,7 @@ static int find_one(char *ret, size_t size, const char *directory, const char *n
         (void)snprintf(path, sizeof path, "%s%s%s", directory, *name ? "/" : "", name);
         rt_auto_free char *whole = realpath(path, NULL);
         if (!whole || access(whole, mode) < 0)
-                return rt_fail(err, RETORT_E_INPUT, "%s is not there; set %s", path, variable);
+                return rt_fail(err, RETORT_E_INPUT, "cannot use %s: %s; set %s", path, strerrordesc_np(errno), variable);
         int n = snprintf(ret, size, "%s", whole);
         return n > 0 && (size_t)n < size ? 0 : rt_fail(err, RETORT_E_INPUT, "%s is too long", whole);
 }
