@@ -119,11 +119,22 @@ static pid_t clone_init(struct rt_keeper *k) {
         return rt_clone(flags, &k->init_pidfd, k->cgroup.leaf);
 }
 
+/* For RLIMIT_NPROC the kernel counts an id's processes, threads included: what of them is not the guest's? */
+static uint32_t others_of_guest(const struct rt_keeper *k) {
+        enum { A_FEW = 64 }; /* the user may start more */
+        if (k->can_setuid || k->cgroup.have[RT_CG_PIDS])
+                return 0;
+        if (rt_keeper_has(k, RT_BOX_USER_NS))
+                return 2; /* the keeper and the box's first process: the count is kept for each user namespace */
+        return rt_tasks_of_user(getuid()) + A_FEW;
+}
+
 /* Tells init who the guest is, and waits for a parked process. */
 static int await_parked(struct rt_keeper *k, struct retort_error *err) {
         struct rt_wire_message message = { .op = RT_ARM };
         message.arm = (struct rt_wire_arm){ .mechanisms = k->mechanisms, .guest_uid = k->guest_uid,
-                                            .can_setuid = k->can_setuid, .places = k->places };
+                                            .can_setuid = k->can_setuid, .others = others_of_guest(k),
+                                            .places = k->places };
         if (rt_wire_send(k->init_socket, &message, NULL, 0) < 0)
                 return rt_fail_errno(err, "cannot speak to retort-init");
         struct pollfd wait = { .fd = k->init_socket, .events = POLLIN };

@@ -139,8 +139,10 @@ enum rt_box_end {
 /* Reads the report of the step. Blocks until there is one, at most timeout_ms. */
 int rt_slot_report(struct rt_slot *slot, int timeout_ms, struct rt_box_report *ret_report,
                    struct retort_error *err);
-/* Makes the slot as new. An error (also "something odd was seen") means: throw it away. Blocks, at most 10 s. */
+/* Makes the slot as new, in two halves: asked for at once, then waited for (at most 10 s), so that several slots are made
+ * as new at the same time. An error (also "something odd was seen") means: throw it away. */
 int rt_slot_recycle(struct rt_slot *slot, struct retort_error *err);
+int rt_slot_await(struct rt_slot *slot, struct retort_error *err);
 
 /* The verdict on a report: pure. Fills status, exit code, signal and limit. Names of system calls come from the
  * policy; hit->how may point into isolation. */

@@ -218,6 +218,8 @@ int rt_slot_make(struct rt_jail *jail, struct rt_slot **ret_slot, struct retort_
                 slot->socket = fds[0];
                 slot->places = message.places;
                 r = rt_slot_recycle(slot, err); /* answers when a process is parked in it */
+                if (r == 0)
+                        r = rt_slot_await(slot, err);
         } else {
                 slot->socket = -1;
         }
@@ -283,5 +285,10 @@ int rt_slot_recycle(struct rt_slot *slot, struct retort_error *err) {
         struct rt_wire_message message = { .op = RT_RECYCLE };
         if (rt_wire_send(slot->socket, &message, NULL, 0) < 0)
                 return rt_fail_errno(err, "cannot speak to the box");
+        return 0;
+}
+
+int rt_slot_await(struct rt_slot *slot, struct retort_error *err) {
+        struct rt_wire_message message;
         return expect(slot->socket, RT_READY, &message, NULL, err);
 }

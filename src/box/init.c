@@ -7,17 +7,14 @@
  */
 #include "box/init.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -50,33 +47,6 @@ static int set_limit(int resource, uint64_t value) {
         return setrlimit(resource, &want);
 }
 
-/* All processes and threads of this user on the host, and a few: it may start more. */
-static uint64_t tasks_of(uid_t uid) {
-        enum { A_FEW = 64 };
-        uint64_t n = A_FEW;
-        DIR *list = opendir("/proc");
-        for (struct dirent *e; list && (e = readdir(list));) {
-                char path[32];
-                struct stat st;
-                (void)snprintf(path, sizeof path, "%.20s/task", e->d_name);
-                if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && fstatat(dirfd(list), path, &st, 0) == 0 &&
-                    st.st_uid == uid && st.st_nlink > 2)
-                        n += st.st_nlink - 2;
-        }
-        if (list)
-                (void)closedir(list);
-        return n;
-}
-
-/* The kernel counts an id's processes, threads included: what of them is not the guest's? */
-static uint64_t others_of_our_id(const struct rt_wire_arm *arm) {
-        if (arm->can_setuid)
-                return 0;
-        if (active(arm, RT_BOX_USER_NS))
-                return 2; /* the keeper and the box's first process: the count is kept for each user namespace */
-        return tasks_of(getuid());
-}
-
 static int set_limits(const struct retort_limits *limits, const struct rt_wire_arm *arm) {
         /* The keeper stops the box at cpu_ms exactly; this is for hosts where it only polls. */
         if (set_limit(RLIMIT_CPU, limits->cpu_ms / 1000 + 2) < 0 || set_limit(RLIMIT_FSIZE, limits->file_bytes) < 0 ||
@@ -85,7 +55,7 @@ static int set_limits(const struct retort_limits *limits, const struct rt_wire_a
         if (active(arm, RT_BOX_CGROUP_PIDS))
                 return 0;
         /* One more than allowed, so that who wants it can be seen. */
-        return set_limit(RLIMIT_NPROC, limits->processes + 1 + others_of_our_id(arm));
+        return set_limit(RLIMIT_NPROC, limits->processes + 1 + arm->others);
 }
 
 static int empty_capabilities(void) {

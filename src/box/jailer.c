@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -355,6 +356,7 @@ int rt_jailer_main(int argc, char **argv) {
                 j.slots[i].pidfd = -1;
         (void)fcntl(RT_JAILER_SOCKET, F_SETFD, FD_CLOEXEC);
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+        (void)umask(022); /* the caller's would close the root to the guest, and reach the guest itself */
         if (read_options(&j.options, argc, argv, &err) < 0)
                 return cannot_start(0, &err);
         survey(&j);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -94,6 +95,22 @@ void rt_procs_read(const struct rt_keeper *k, struct rt_procs *ret_procs) {
         free(found);
         if (list)
                 (void)closedir(list);
+}
+
+uint32_t rt_tasks_of_user(uid_t uid) {
+        uint32_t n = 0;
+        DIR *list = opendir("/proc");
+        for (struct dirent *e; list && (e = readdir(list));) {
+                char path[32];
+                struct stat st;
+                (void)snprintf(path, sizeof path, "%.20s/task", e->d_name);
+                if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && fstatat(dirfd(list), path, &st, 0) == 0 &&
+                    st.st_uid == uid && st.st_nlink > 2)
+                        n += (uint32_t)st.st_nlink - 2; /* a directory for each, and its own two */
+        }
+        if (list)
+                (void)closedir(list);
+        return n;
 }
 
 bool rt_process_gone(pid_t pid) {

@@ -31,6 +31,7 @@ struct rt_pump {
         char fed[4096];   /* read from the source, not yet taken by the pipe */
         size_t n_fed;
         int guest[4];     /* the guest's ends: stdin, stdout, stderr, report */
+        uint64_t waited_ns; /* time in which there was nothing to do */
         bool over;        /* the output limit was reached */
         bool cancelled;
         bool nomem;

@@ -38,7 +38,8 @@ const char *rt_runtime_install(const struct rt_runtime *runtime);
 /* The toolchain as found on this host. Every program the runtime needs was looked up in RT_LANG_PATH.
  * Returns 0, or RETORT_E_NO_RUNTIME with the package that brings what is missing. */
 int rt_lang_detect(const struct rt_runtime *runtime, struct retort_error *err);
-/* The command that prints the version (NULL-terminated argv, absolute program; allocated from arena). */
+/* The command that prints the version (NULL-terminated argv, absolute program; allocated from arena). NULL: not
+ * installed, or out of memory. */
 const char *const *rt_lang_version_argv(const struct rt_runtime *runtime, struct rt_arena *arena);
 /* Picks the version out of that command's output (stdout and stderr together); "" if it is not there. */
 const char *rt_lang_read_version(const struct rt_runtime *runtime, const char *output,

@@ -27,8 +27,9 @@ int rt_lang_read_error(struct retort_bytes report, struct rt_arena *arena,
         json_error_t fault;
         __attribute__((cleanup(json_cleanup))) json_t *object =
                 json_loadb(report.data, report.size, JSON_REJECT_DUPLICATES, &fault);
+        /* Short of memory, jansson often says nothing at all, and sometimes that the text is wrong. */
         if (!object)
-                return json_error_code(&fault) == json_error_out_of_memory ? rt_fail_nomem(err) : 0;
+                return fault.text[0] ? 0 : rt_fail_nomem(err);
         const char *name = text_of(object, "name");
         const char *value = text_of(object, "value");
         const char *traceback = text_of(object, "traceback");

@@ -90,7 +90,8 @@ struct rt_lang_set {
 bool rt_pattern_find(const struct rt_pattern *pattern, const char *text, size_t size, size_t *ret_start,
                      size_t *ret_end);
 
-/* The absolute path of a program by its alternatives, in places the guest sees too; NULL: not installed. */
-const char *rt_program_find(const char *const *alternatives, struct rt_arena *arena);
+/* The absolute path of a program by its alternatives, in places the guest sees too; NULL: not installed.
+ * 0, or RETORT_E_NOMEM. */
+int rt_program_find(const char *const *alternatives, struct rt_arena *arena, const char **ret_path);
 /* The entry of toolchain.programs whose first alternative is name; NULL: none. */
 const char *const *rt_program_named(const struct rt_runtime *runtime, const char *name);

@@ -84,25 +84,27 @@ const char *rt_runtime_install(const struct rt_runtime *runtime) {
 
 /* ---- the toolchain ----------------------------------------------------------------------------- */
 
-/* 1 and *ret_path if it is there, 0 if not; an arena that is full counts as not. */
-static const char *find_one(const char *name, struct rt_arena *arena) {
-        if (name[0] == '/')
-                return access(name, X_OK) == 0 ? name : NULL;
-        for (const char *dir = RT_LANG_PATH; *dir;) {
+/* *ret_path is NULL if no directory has it. */
+static int find_one(const char *name, struct rt_arena *arena, const char **ret_path) {
+        *ret_path = name[0] == '/' && access(name, X_OK) == 0 ? name : NULL;
+        for (const char *dir = name[0] == '/' ? "" : RT_LANG_PATH; *dir && !*ret_path;) {
                 size_t size = strcspn(dir, ":");
-                char *path = rt_arena_printf(arena, "%.*s/%s", (int)size, dir, name);
-                if (!path || access(path, X_OK) == 0)
-                        return path;
+                const char *path = rt_arena_printf(arena, "%.*s/%s", (int)size, dir, name);
+                if (!path)
+                        return RETORT_E_NOMEM;
+                if (access(path, X_OK) == 0)
+                        *ret_path = path;
                 dir += size + (dir[size] == ':');
         }
-        return NULL;
+        return 0;
 }
 
-const char *rt_program_find(const char *const *alternatives, struct rt_arena *arena) {
-        const char *path = NULL;
-        for (; !path && *alternatives; alternatives++)
-                path = find_one(*alternatives, arena);
-        return path;
+int rt_program_find(const char *const *alternatives, struct rt_arena *arena, const char **ret_path) {
+        *ret_path = NULL;
+        int r = 0;
+        for (; r == 0 && !*ret_path && *alternatives; alternatives++)
+                r = find_one(*alternatives, arena, ret_path);
+        return r;
 }
 
 const char *const *rt_program_named(const struct rt_runtime *runtime, const char *name) {
@@ -115,19 +117,23 @@ const char *const *rt_program_named(const struct rt_runtime *runtime, const char
 int rt_lang_detect(const struct rt_runtime *runtime, struct retort_error *err) {
         rt_auto_arena struct rt_arena arena = { 0 };
         for (const char *const *const *program = runtime->toolchain.programs; *program; program++) {
-                if (rt_program_find(*program, &arena))
-                        continue;
-                return rt_fail(err, RETORT_E_NO_RUNTIME,
-                               "%s is not installed: no program %s in " RT_LANG_PATH "; get it with: %s",
-                               runtime->title, (*program)[0], runtime->toolchain.install);
+                const char *path;
+                if (rt_program_find(*program, &arena, &path) < 0)
+                        return rt_fail_nomem(err);
+                if (!path)
+                        return rt_fail(err, RETORT_E_NO_RUNTIME,
+                                       "%s is not installed: no program %s in " RT_LANG_PATH
+                                       "; get it with: %s",
+                                       runtime->title, (*program)[0], runtime->toolchain.install);
         }
         return 0;
 }
 
 const char *const *rt_lang_version_argv(const struct rt_runtime *runtime, struct rt_arena *arena) {
         struct rt_texts argv = { 0 };
-        const char *program = rt_program_find(runtime->toolchain.programs[0], arena);
-        if (!program || rt_texts_add(&argv, program, arena, NULL) < 0)
+        const char *program;
+        if (rt_program_find(runtime->toolchain.programs[0], arena, &program) < 0 || !program ||
+            rt_texts_add(&argv, program, arena, NULL) < 0)
                 return NULL;
         for (const char *const *arg = runtime->toolchain.version.args; *arg; arg++)
                 if (rt_texts_add(&argv, *arg, arena, NULL) < 0)

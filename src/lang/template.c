@@ -223,13 +223,20 @@ static uint64_t percent_of(uint64_t value, unsigned percent) {
         return value / 100 * percent + value % 100 * percent / 100;
 }
 
+/* rt_lang_detect has found it a moment ago. */
+static const char *program_path(const struct rt_filling *filling, const char *name) {
+        const char *path = NULL;
+        (void)rt_program_find(rt_program_named(filling->runtime, name), filling->arena, &path);
+        return path;
+}
+
 static const char *fill_piece(const struct rt_piece *piece, const struct rt_filling *filling) {
         const struct retort_limits *limits = filling->limits;
         switch (piece->kind) {
         case RT_PIECE_TEXT:
                 return piece->text;
         case RT_PIECE_PROGRAM:
-                return rt_program_find(rt_program_named(filling->runtime, piece->text), filling->arena);
+                return program_path(filling, piece->text);
         case RT_PIECE_FILE:
                 return own_file(filling, piece->text);
         case RT_PIECE_ENTRY:
