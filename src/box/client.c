@@ -147,6 +147,10 @@ static void stop_jailer(struct rt_jail *jail) {
         while (pidfd >= 0 && rt_now_ns() < deadline && poll(&wait, 1, ANSWER_MS) <= 0)
                 continue;
         (void)rt_close(pidfd);
+        siginfo_t ended = { 0 };
+        while (pidfd < 0 && rt_now_ns() < deadline && /* a kernel that refuses pidfd_open */
+               waitid(P_PID, (id_t)jail->pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0)
+                (void)usleep(1000);
         if (waitpid(jail->pid, NULL, WNOHANG) == 0) {
                 (void)kill(jail->pid, SIGKILL);
                 (void)waitpid(jail->pid, NULL, 0);

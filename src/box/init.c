@@ -67,7 +67,10 @@ static int set_limits(const struct retort_limits *limits, const struct rt_wire_a
         if (set_limit(RLIMIT_CPU, limits->cpu_ms / 1000 + 2) < 0 || set_limit(RLIMIT_FSIZE, limits->file_bytes) < 0 ||
             set_limit(RLIMIT_NOFILE, limits->open_files) < 0)
                 return -1;
-        return active(arm, RT_BOX_CGROUP_PIDS) ? 0 : set_limit(RLIMIT_NPROC, limits->processes);
+        if (active(arm, RT_BOX_CGROUP_PIDS))
+                return 0;
+        /* One more than allowed, so that who wants it can be seen. */
+        return set_limit(RLIMIT_NPROC, limits->processes + 1 + arm->others);
 }
 
 static int empty_capabilities(void) {
@@ -182,6 +185,7 @@ static int reap(pid_t parked) {
 
 int rt_init_main(void) {
         struct rt_wire_message message;
+        (void)prctl(PR_SET_NAME, "retort-init", 0, 0, 0); /* started by descriptor, it would be called by its number */
         if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
             prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
                 return 1;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
@@ -100,21 +101,33 @@ static bool listener_available(void) {
 }
 
 /* Ids that nothing else has: far above those of people and containers, different for every jailer alive. In a container
- * with fewer ids, some of the upper half of them, again different for every jailer: a guest could signal another of its id.
- * 0: there are too few. */
+ * with fewer ids, among the highest of its largest range, again different for every jailer: a guest could signal another of
+ * its id. 0: it has too few. */
 static uint32_t choose_uids(void) {
-        uint64_t count = 0;
+        enum { NEEDED = 2 * RT_JAILER_SLOTS };
+        uint32_t first = 0, most = 0;
         rt_auto_free char *map = NULL;
         if (rt_read_file_at(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL, NULL) < 0)
                 return 0;
-        unsigned inside, outside, some;
-        for (const char *line = map; line && sscanf(line, "%u %u %u", &inside, &outside, &some) == 3;
-             line = strchr(line, '\n'), line = line ? line + 1 : NULL)
-                count += some;
-        if (count >= 0x80000000u)
+        char *save = NULL;
+        for (char *line = strtok_r(map, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                uint32_t inside, outside, count;
+                if (sscanf(line, "%" SCNu32 " %" SCNu32 " %" SCNu32, &inside, &outside, &count) == 3 && count > most) {
+                        first = inside;
+                        most = count;
+                }
+        }
+        if (most >= 0x80000000u)
                 return 0x40000000u + ((uint32_t)getpid() % (1u << 20)) * 1024u;
-        uint32_t places = (uint32_t)(count / 2 / (2 * RT_JAILER_SLOTS)); /* the last is nobody's */
-        return places > 1 ? (uint32_t)(count / 2) + (uint32_t)getpid() % (places - 1) * 2 * RT_JAILER_SLOTS : 0;
+        uint32_t choices = most / 2 / NEEDED;
+        return choices > 0 ? first + most - NEEDED * (1 + (uint32_t)getpid() % choices) : 0;
+}
+
+/* What else goes when something that they need is off. */
+static void depend(struct rt_jailer *j, uint32_t mask, const char *reason) {
+        for (int m = 0; m < RT_BOX_MECHANISMS; m++)
+                if (mask & (1u << m) && j->isolation.mechanisms[m].state == RT_BOX_ACTIVE)
+                        note(j, m, RT_BOX_OFF, reason, "");
 }
 
 /* Everything that can be known without trying. */
@@ -129,6 +142,7 @@ static void survey(struct rt_jailer *j) {
                         note(j, m, RT_BOX_ACTIVE, "", "");
         }
         uint32_t off = j->options.disable | j->options.lacking;
+        j->first_uid = j->root ? choose_uids() : 0;
         if (!(off & BIT(SECCOMP)) && !listener_available())
                 note(j, RT_BOX_SECCOMP, RT_BOX_UNAVAILABLE, "the kernel has no seccomp filters",
                      "boot a kernel with CONFIG_SECCOMP_FILTER");
@@ -139,17 +153,13 @@ static void survey(struct rt_jailer *j) {
                 note(j, RT_BOX_OWN_UID, RT_BOX_UNAVAILABLE,
                      "started by an ordinary user: outside, a guest's processes have that user's id",
                      "start it as root (a service does), or accept `reduced`");
-        else if (!(off & BIT(OWN_UID)) && !choose_uids())
-                note(j, RT_BOX_OWN_UID, RT_BOX_UNAVAILABLE, "this user namespace has too few user ids to give some away",
-                     "map at least 4097 ids into it (/etc/subuid), or accept `reduced`");
-        if (off & (BIT(MOUNT_NS) | BIT(PID_NS))) { /* neither is of use without the other */
-                for (int m = 0; m < RT_BOX_MECHANISMS; m++)
-                        if ((FILE_TREE | (j->root ? 0 : ALL_NAMESPACES)) & (1u << m) &&
-                            j->isolation.mechanisms[m].state == RT_BOX_ACTIVE)
-                                note(j, m, RT_BOX_OFF, "needs mount and pid namespaces", "");
-                if (j->mechanisms & BIT(USER_NS))
-                        note(j, RT_BOX_USER_NS, RT_BOX_OFF, "needs mount and pid namespaces", "");
-        }
+        else if (!(off & BIT(OWN_UID)) && j->first_uid == 0)
+                note(j, RT_BOX_OWN_UID, RT_BOX_UNAVAILABLE, "this container has too few user ids",
+                     "give it at least 512 (see subuid(5))");
+        if (!j->root && off & BIT(USER_NS)) /* without one an ordinary user has the right to no other */
+                depend(j, ALL_NAMESPACES, "needs a user namespace");
+        else if (off & (BIT(MOUNT_NS) | BIT(PID_NS))) /* neither is of use without the other */
+                depend(j, j->root ? FILE_TREE | BIT(USER_NS) : ALL_NAMESPACES, "needs mount and pid namespaces");
 }
 
 static void find_level(struct rt_jailer *j) {
@@ -165,6 +175,15 @@ static void find_level(struct rt_jailer *j) {
         j->isolation.level = strong    ? RETORT_ISOLATION_STRONG
                              : reduced ? RETORT_ISOLATION_REDUCED
                                        : RETORT_ISOLATION_MINIMAL;
+}
+
+/* Without any of these three a guest is a process like any other of the user who started us: it could read this very
+ * engine's memory and environment. That is no box. */
+static int check_floor(const struct rt_jailer *j, struct retort_error *err) {
+        if (j->mechanisms & (BIT(PID_NS) | BIT(OWN_UID) | BIT(LANDLOCK)))
+                return 0;
+        return rt_fail(err, RETORT_E_ISOLATION, "this host gives no pid namespace, no user id of its own and no Landlock: nothing "
+                       "would keep a guest from the processes of whoever runs it");
 }
 
 /* ---- starting ---- */
@@ -218,15 +237,42 @@ struct first_slot {
         struct rt_slot_places places;
 };
 
+static bool is_keeper(const struct rt_jailer *j, pid_t pid) {
+        for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
+                if (j->slots[i].keeper == pid)
+                        return true;
+        return false;
+}
+
 /* Reaps one child that is not a keeper. 0: there is none. */
 static pid_t reap_orphan(const struct rt_jailer *j) {
         siginfo_t dead = { 0 };
-        if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0)
-                return 0;
-        for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
-                if (dead.si_pid == j->slots[i].keeper)
-                        return 0; /* its turn comes when its pidfd says so; so may that of orphans behind it */
+        if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 || is_keeper(j, dead.si_pid))
+                return 0; /* a keeper's turn comes when its pidfd says so; so may that of orphans behind it */
         return dead.si_pid > 0 ? waitpid(dead.si_pid, NULL, WNOHANG | __WALL) : 0;
+}
+
+/* Without a pid namespace, what a killed keeper had in its box comes to us, who are the next subreaper: a child that is
+ * killed hands its own children up. */
+static void kill_strays(const struct rt_jailer *j) {
+        uint64_t deadline = rt_now_ns() + GRACE_MS * 1000000ull;
+        for (bool any = true; any && rt_now_ns() < deadline; (void)usleep(any ? 200 : 0)) {
+                rt_auto_free char *children = NULL;
+                char path[64];
+                any = false;
+                (void)snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+                if (rt_read_file_at(AT_FDCWD, path, 1 << 20, &children, NULL, NULL) < 0)
+                        return;
+                char *save = NULL;
+                for (char *p = strtok_r(children, " ", &save); p; p = strtok_r(NULL, " ", &save)) {
+                        pid_t pid = (pid_t)strtol(p, NULL, 10);
+                        if (is_keeper(j, pid))
+                                continue;
+                        any = true;
+                        (void)kill(pid, SIGKILL);
+                        (void)waitpid(pid, NULL, WNOHANG | __WALL);
+                }
+        }
 }
 
 static void bury(struct rt_jailer *j, unsigned slot) {
@@ -234,6 +280,10 @@ static void bury(struct rt_jailer *j, unsigned slot) {
         (void)waitpid(s->keeper, NULL, __WALL);
         s->keeper = 0;
         s->pidfd = rt_close(s->pidfd);
+        if (!(j->mechanisms & BIT(PID_NS)))
+                kill_strays(j);
+        if (!(j->mechanisms & BIT(MOUNT_NS)))
+                rt_places_remove(&s->places);
         rt_cgroup_remove(&j->cgroups, slot);
 }
 
@@ -310,8 +360,10 @@ static int enter(struct rt_jailer *j, uint32_t *ret_lacking, struct retort_error
         for (size_t i = 0; i < RT_LEN(groups); i++)
                 if (j->isolation.mechanisms[groups[i]].state != RT_BOX_ACTIVE)
                         j->mechanisms &= ~(1u << groups[i]);
-        if (!(j->mechanisms & BIT(MOUNT_NS)))
+        if (!(j->mechanisms & BIT(MOUNT_NS))) {
+                rt_places_remove_stale(j->options.scratch);
                 return 0;
+        }
         *ret_lacking = j->root ? FILE_TREE : ALL_NAMESPACES;
         if (j->root ? unshare(CLONE_NEWNS) < 0 : become_inner_root(err) < 0)
                 return err->code ? err->code : rt_fail_errno(err, "cannot make a mount namespace");
@@ -365,12 +417,15 @@ int rt_jailer_main(int argc, char **argv) {
                 return cannot_start(0, &err);
         obey_stops();
         survey(&j);
-        j.first_uid = choose_uids();
         int r = enter(&j, &lacking, &err);
+        if (r == 0)
+                r = check_floor(&j, &err);
         if (r == 0) {
                 r = prove(&j, &first.socket, &first.places, &err);
                 if (r < 0)
                         lacking = rt_jailer_refused_namespaces(j.mechanisms);
+                if (r < 0 && lacking == 0 && j.mechanisms & BIT(MOUNT_NS)) /* the namespaces are there, but not what fills them */
+                        lacking = j.root ? FILE_TREE : ALL_NAMESPACES;
         }
         if (r == 0) {
                 find_level(&j);

@@ -3,16 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
 #include "box/plan.h"
+#include "box/root.h"
 
 static void send_failure(struct rt_keeper *k, const struct retort_error *err) {
         struct rt_wire_message message = { .op = RT_FAIL };
@@ -133,6 +136,27 @@ static void end(struct rt_keeper *k, int status) {
         _exit(status);
 }
 
+/* What every step will need, so that a host that refuses it is known before the first guest. */
+static int try_limits(struct rt_keeper *k, struct retort_error *err) {
+        return rt_keeper_has(k, RT_BOX_PRIVATE_TMPFS) && rt_keeper_has(k, RT_BOX_MOUNT_NS)
+                       ? rt_root_resize(1 << 20, err)
+                       : 0;
+}
+
+/* The one variable at file level: a signal handler is given nothing. */
+static volatile sig_atomic_t engine_socket = -1;
+
+static void on_last_word(int number) {
+        (void)number;
+        (void)shutdown(engine_socket, SHUT_RDWR); /* what reads it next ends the box, and the keeper */
+}
+
+int rt_keeper_outlive_jailer(const struct rt_keeper *k) {
+        struct sigaction action = { .sa_handler = on_last_word };
+        engine_socket = k->engine;
+        return sigaction(SIGTERM, &action, NULL);
+}
+
 void rt_keeper_main(struct rt_keeper *k) {
         struct retort_error err = { 0 };
         (void)prctl(PR_SET_NAME, "retort-keeper", 0, 0, 0);
@@ -140,7 +164,7 @@ void rt_keeper_main(struct rt_keeper *k) {
         if (rt_keeper_has(k, RT_BOX_NET_NS)) /* before the box's /proc covers the one where we can be seen */
                 k->network = open("/proc/self/net", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         k->network_new = network_state(k);
-        if (rt_keeper_private_make(k, &err) < 0 || rt_keeper_arm(k, &err) < 0) {
+        if (rt_keeper_private_make(k, &err) < 0 || try_limits(k, &err) < 0 || rt_keeper_arm(k, &err) < 0) {
                 send_failure(k, &err);
                 end(k, 1);
         }

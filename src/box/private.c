@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -83,7 +84,47 @@ int rt_keeper_private_make(struct rt_keeper *k, struct retort_error *err) {
                 r = make_directory(k, k->places.tmp, err);
         if (r == 0)
                 k->private_fs = open(k->places.work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (r == 0)
+                (void)flock(k->private_fs, LOCK_EX | LOCK_NB); /* it is in use: see is_stale */
         return r;
+}
+
+static void remove_place(int parent, const char *name) {
+        (void)fchmodat(parent, name, 0700, AT_SYMLINK_NOFOLLOW); /* the guest may have closed it to us */
+        rt_auto_close int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (dir >= 0)
+                empty_directory(dir);
+        (void)unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+void rt_places_remove(const struct rt_slot_places *places) {
+        remove_place(AT_FDCWD, places->work);
+        remove_place(AT_FDCWD, places->tmp);
+}
+
+/* A place of a jailer that is gone. Its process id may be counted in another namespace: a keeper also holds a lock on its
+ * work directory. */
+static bool is_stale(int scratch, const char *name) {
+        int pid;
+        unsigned slot;
+        char kind[8], exact[64];
+        if (sscanf(name, "retort-%d-%u.%7s", &pid, &slot, kind) != 3)
+                return false;
+        (void)snprintf(exact, sizeof exact, RT_PLACE_NAME, pid, slot, kind);
+        if (strcmp(exact, name) != 0 || pid <= 0 || !rt_process_gone(pid))
+                return false;
+        (void)snprintf(exact, sizeof exact, RT_PLACE_NAME, pid, slot, "work");
+        rt_auto_close int work = openat(scratch, exact, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return work < 0 || flock(work, LOCK_EX | LOCK_NB) == 0;
+}
+
+void rt_places_remove_stale(const char *scratch) {
+        DIR *list = opendir(scratch);
+        for (struct dirent *e; list && (e = readdir(list));)
+                if (is_stale(dirfd(list), e->d_name))
+                        remove_place(dirfd(list), e->d_name);
+        if (list)
+                (void)closedir(list);
 }
 
 void rt_keeper_private_remove(struct rt_keeper *k) {
@@ -92,14 +133,7 @@ void rt_keeper_private_remove(struct rt_keeper *k) {
                 rt_root_unmount_private();
                 return;
         }
-        const char *const places[] = { k->places.work, k->places.tmp };
-        for (size_t i = 0; i < RT_LEN(places); i++) {
-                (void)fchmodat(AT_FDCWD, places[i], 0700, AT_SYMLINK_NOFOLLOW); /* the guest may have closed it to us */
-                rt_auto_close int dir = open(places[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                if (dir >= 0)
-                        empty_directory(dir);
-                (void)rmdir(places[i]);
-        }
+        rt_places_remove(&k->places);
 }
 
 /* Makes the directories of path below dir, each the guest's own. */
@@ -125,8 +159,9 @@ static int write_file(struct rt_keeper *k, int dir, const struct retort_file *fi
         rt_auto_close int fd = openat(dir, file->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
         if (fd < 0 || (k->can_setuid && fchown(fd, k->guest_uid, k->guest_uid) < 0) ||
             rt_write_all(fd, file->content.data, file->content.size) < 0)
-                return errno == ENOSPC ? rt_fail(err, RETORT_E_INPUT, "the files of the request are more than disk_bytes")
-                                       : rt_fail_errno(err, "cannot write %s", file->path);
+                return errno == ENOSPC && rt_keeper_has(k, RT_BOX_MOUNT_NS) /* the disk is the box's own */
+                               ? rt_fail(err, RETORT_E_INPUT, "the files of the request are more than disk_bytes")
+                               : rt_fail_errno(err, "cannot write %s", file->path);
         return 0;
 }
 

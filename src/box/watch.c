@@ -53,7 +53,7 @@ static int look_around(struct rt_keeper *k) {
         rt_cgroup_read(&k->cgroup, &now);
         const struct rt_cgroup *cg = &k->cgroup;
         uint64_t processes = peak_of(&k->peak_processes, cg->have[RT_CG_PIDS] ? now.processes : procs.threads);
-        uint64_t rss = peak_of(&k->peak_rss_bytes, procs.rss_bytes);
+        uint64_t rss = peak_of(&k->peak_rss_bytes, cg->have[RT_CG_MEMORY] ? now.peak_memory_bytes : procs.rss_bytes);
         uint64_t cpu = peak_of(&k->cpu_seen_ns,
                                cg->have[RT_CG_CPU] ? now.cpu_ns - k->before.cpu_ns : procs.cpu_ns);
         if (cpu >= k->limits.cpu_ms * 1000000u)
@@ -64,7 +64,7 @@ static int look_around(struct rt_keeper *k) {
                 return RT_END_MEMORY;
         if (now.refused_forks > k->before.refused_forks)
                 return RT_END_PROCESSES;
-        if (!cg->have[RT_CG_PIDS] && processes >= k->limits.processes)
+        if (!cg->have[RT_CG_PIDS] && processes > k->limits.processes)
                 return RT_END_PROCESSES;
         return GOING_ON;
 }
@@ -180,8 +180,7 @@ static void fill_usage(struct rt_keeper *k, const struct rt_meter *after, const 
                 if (k->cpu_seen_ns > r->cpu_ns)
                         r->cpu_ns = k->cpu_seen_ns;
         }
-        r->peak_memory_bytes = cg->have[RT_CG_MEMORY] && after->peak_memory_bytes ? after->peak_memory_bytes
-                                                                                  : k->peak_rss_bytes;
+        r->peak_memory_bytes = peak_of(&k->peak_rss_bytes, cg->have[RT_CG_MEMORY] ? after->peak_memory_bytes : 0);
         if (!cg->have[RT_CG_MEMORY] && exited->max_rss_bytes > r->peak_memory_bytes)
                 r->peak_memory_bytes = exited->max_rss_bytes;
         r->oom_kills = after->oom_kills - k->before.oom_kills;

@@ -143,6 +143,8 @@ static int record(struct step_state *s, size_t index, const struct rt_pump *pump
                 r = read_error(s, &pump->report, err);
         if (r == 0 && report->exec_errno)
                 r = no_program(s, step->argv[0], report);
+        else if (ret->status == RETORT_INTERNAL && !o->message)
+                o->message = pump->nomem ? "out of memory" : "the box was lost: something outside of it killed its first process";
         rt_run_tell(s->run, (struct retort_event){ .type = RETORT_EVENT_STEP, .step = ret });
         return r;
 }
