@@ -6,7 +6,7 @@
     limits: memory=64M wall=2s                        --limit of the command
     words: --compile-limit memory=512M                more words of the command line
     each: mount umount2                               one run for each, with it as argument; {} in other lines is it
-    says: TEXT      never: TEXT                       stdout and stderr together must hold it; must not
+    says: TEXT      never: TEXT                       stdout and stderr of all steps must hold it; must not
     within: 10                                        seconds the whole run may take at most; default 20
     files: a.sh b.c                                   sent along, from helpers/
     machine: x86_64                                   needed; skipped elsewhere
@@ -103,7 +103,7 @@ def test_escape(program, corner, canaries, host_unchanged, installed_languages):
     took = time.monotonic() - begun
     assert done.stdout, done.stderr.decode()
     outcome = json.loads(done.stdout)
-    text = in_text(outcome, "stdout") + in_text(outcome, "stderr")
+    text = b"".join(in_text(step, stream) for step in outcome["steps"] for stream in ("stdout", "stderr"))
     print(json.dumps({k: v for k, v in outcome.items() if k != "steps"})[:6000])
 
     canaries.check(done.stdout, done.stderr, text)
