@@ -38,12 +38,14 @@ static int check_limits(const struct rt_keeper *k, const struct retort_limits *l
 
 static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, struct retort_error *err) {
         int r = check_limits(k, &k->limits, err);
+        if (r == 0 && k->used && plan->n_files > 0) /* a guest may have laid links where they would go */
+                r = rt_fail(err, RETORT_E_INPUT, "files come with the first step only");
         if (r == 0 && !k->parked) {
                 r = rt_keeper_kill_box(k, err);
                 if (r == 0)
                         r = rt_keeper_arm(k, err);
         }
-        if (r == 0 && (!k->used || plan->n_files > 0))
+        if (r == 0 && !k->used)
                 r = rt_keeper_private_fill(k, plan, k->limits.disk_bytes, err);
         if (r == 0)
                 r = rt_cgroup_limit(&k->cgroup, &k->limits, err);
@@ -83,33 +85,23 @@ static void start(struct rt_keeper *k, struct rt_wire_message *message, const in
         (void)rt_wire_send(k->engine, &end, NULL, 0);
 }
 
-/* Before the box's /proc covers the one where we can be seen. */
-static void open_network(struct rt_keeper *k) {
-        static const char *const names[RT_KEEPER_COUNTERS] = { "/proc/self/net/dev", "/proc/self/net/snmp",
-                                                               "/proc/self/net/snmp6", "/proc/self/net/netstat" };
-        for (size_t i = 0; i < RT_LEN(names); i++)
-                k->network[i] = open(names[i], O_RDONLY | O_CLOEXEC);
-}
-
-/* A hash (FNV-1a) of every counter that a guest could read in /proc/self/net; a missing file (no IPv6) stays missing. */
-static uint64_t network_now(const struct rt_keeper *k) {
+/* Everything the kernel counts or keeps for the network, as a hash (FNV-1a). A guest that sends, or only tries to, leaves
+ * counters behind, and for a minute closed connections and flow labels; the next could read them. */
+static uint64_t network_state(const struct rt_keeper *k) {
+        static const char *const files[] = { "dev", "snmp", "snmp6", "netstat", "ip6_flowlabel" };
         uint64_t hash = 0xcbf29ce484222325u;
-        for (size_t i = 0; i < RT_LEN(k->network); i++) {
+        for (size_t i = 0; i < RT_LEN(files); i++) {
                 char text[4096];
-                off_t at = 0;
-                ssize_t n;
-                while (k->network[i] >= 0 && (n = pread(k->network[i], text, sizeof text, at)) > 0) {
-                        for (ssize_t c = 0; c < n; c++)
-                                hash = (hash ^ (unsigned char)text[c]) * 0x100000001b3u;
-                        at += n;
-                }
+                rt_auto_close int fd = openat(k->network, files[i], O_RDONLY | O_CLOEXEC);
+                for (ssize_t n; fd >= 0 && (n = read(fd, text, sizeof text)) > 0;)
+                        for (ssize_t at = 0; at < n; at++)
+                                hash = (hash ^ (unsigned char)text[at]) * 0x100000001b3u;
         }
         return hash;
 }
 
-/* A guest that used the network, or only tried to, leaves counters and, for a minute, closed connections behind. */
 static bool network_untouched(const struct rt_keeper *k) {
-        return !rt_keeper_has(k, RT_BOX_NET_NS) || (k->network[0] >= 0 && network_now(k) == k->network_fresh);
+        return !rt_keeper_has(k, RT_BOX_NET_NS) || (k->network >= 0 && network_state(k) == k->network_new);
 }
 
 /* Everything a guest could have changed is destroyed and made anew. */
@@ -145,10 +137,9 @@ void rt_keeper_main(struct rt_keeper *k) {
         struct retort_error err = { 0 };
         (void)prctl(PR_SET_NAME, "retort-keeper", 0, 0, 0);
         (void)prctl(PR_SET_CHILD_SUBREAPER, !rt_keeper_has(k, RT_BOX_PID_NS), 0, 0, 0);
-        if (rt_keeper_has(k, RT_BOX_NET_NS)) {
-                open_network(k);
-                k->network_fresh = network_now(k);
-        }
+        if (rt_keeper_has(k, RT_BOX_NET_NS)) /* before the box's /proc covers the one where we can be seen */
+                k->network = open("/proc/self/net", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        k->network_new = network_state(k);
         if (rt_keeper_private_make(k, &err) < 0 || rt_keeper_arm(k, &err) < 0) {
                 send_failure(k, &err);
                 end(k, 1);

@@ -11,8 +11,6 @@
 #include "box/cgroup.h"
 #include "box/wire.h"
 
-enum { RT_KEEPER_COUNTERS = 4 };
-
 struct rt_keeper {
         int engine;          /* the slot's socket */
         uint32_t mechanisms; /* mask of those that are active */
@@ -24,8 +22,8 @@ struct rt_keeper {
         struct rt_cgroup cgroup;
 
         int private_fs;  /* the slot's tmpfs, or its scratch directory */
-        int network[RT_KEEPER_COUNTERS]; /* files of counters of the slot's network namespace */
-        uint64_t network_fresh;          /* what they held before any guest: a hash */
+        int network;     /* /proc/self/net of the slot's network namespace */
+        uint64_t network_new; /* what it said when nobody had used it: a hash */
         bool used;       /* a guest has run since the private places were made */
 
         /* the box now: its first process and what talks to it; -1 and 0: none */

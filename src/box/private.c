@@ -23,7 +23,7 @@
 enum { MAX_DEPTH = 64, MAX_ENTRIES = 100000 };
 
 static int make_directory(struct rt_keeper *k, const char *path, struct retort_error *err) {
-        if (mkdir(path, 0700) < 0 || (k->can_setuid && chown(path, k->guest_uid, k->guest_uid) < 0))
+        if (mkdir(path, 0700) < 0 || (k->can_setuid && lchown(path, k->guest_uid, k->guest_uid) < 0))
                 return rt_fail_errno(err, "cannot make %s", path);
         return 0;
 }
@@ -137,7 +137,7 @@ int rt_keeper_private_fill(struct rt_keeper *k, const struct rt_plan *plan, uint
                 if (r < 0)
                         return r;
         }
-        rt_auto_close int work = open(k->places.work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        rt_auto_close int work = open(k->places.work, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (work < 0)
                 return rt_fail_errno(err, "cannot open %s", k->places.work);
         size_t cursor = 0;
@@ -179,7 +179,7 @@ void rt_keeper_private_measure(struct rt_keeper *k) {
         const char *const places[] = { k->places.work, k->places.tmp, RT_ROOT_SHM };
         unsigned entries = 0;
         for (size_t i = 0; i < (rt_keeper_has(k, RT_BOX_MOUNT_NS) ? 3 : 2); i++) {
-                rt_auto_close int dir = open(places[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                rt_auto_close int dir = open(places[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
                 if (dir >= 0)
                         measure(dir, 0, &entries, r);
         }

@@ -35,7 +35,8 @@ enum action { DENY = 0x10000, ALLOW, CONDITION }; /* below: an errno */
 struct condition {
         uint32_t mask; /* 0: holds always */
         uint32_t value;
-        uint32_t word; /* which 32 bits of the arguments: both architectures put the low half first */
+        uint32_t arg;
+        bool high;
 };
 
 struct rule {
@@ -46,8 +47,8 @@ struct rule {
         const char *name;
 };
 
-#define RT_ARG(number, bits, want) { .mask = (bits), .value = (want), .word = 2 * (number) }
-#define RT_ARG_HIGH(number, bits, want) { .mask = (bits), .value = (want), .word = 2 * (number) + 1 }
+#define RT_ARG(number, bits, want) { .mask = (bits), .value = (want), .arg = (number) }
+#define RT_ARG_HIGH(number, bits, want) { .mask = (bits), .value = (want), .arg = (number), .high = true }
 #define RT_ANY { 0 }
 static const struct rule rules[] = {
 #define RT_ALLOW(call) { __NR_##call, ALLOW, { { 0 } }, true, #call },
@@ -103,7 +104,8 @@ static void emit_rule(struct program *p, const struct rule *rule) {
                 if (!c->mask)
                         continue;
                 left -= 3;
-                emit_load(p, offsetof(struct seccomp_data, args) + c->word * sizeof(uint32_t));
+                emit_load(p, offsetof(struct seccomp_data, args) + c->arg * sizeof(uint64_t) +
+                                       (c->high ? sizeof(uint32_t) : 0)); /* both architectures are little-endian */
                 emit(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, c->mask);
                 emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, (uint8_t)left, c->value);
         }

@@ -65,11 +65,14 @@ enum retort_status rt_box_verdict(const struct rt_box_report *r, const struct re
         case RT_END_LOST:
         case RT_END_EXIT:
                 break;
+        default:
+                return RETORT_INTERNAL; /* no keeper of ours says that */
         }
         if (r->ended_by == RT_END_MEMORY || r->oom_kills > 0)
                 return hit(ret_hit, RETORT_MEMORY_LIMIT, "memory_bytes", l->memory_bytes, r->peak_memory_bytes,
                            isolation->memory_how);
-        if (r->ended_by == RT_END_LOST || r->exec_errno != 0)
+        bool ended = exited || sig != 0;
+        if (!ended || r->exec_errno != 0) /* lost, or a word of wait(2) that is no end */
                 return RETORT_INTERNAL;
         if (r->refused_forks > 0)
                 return hit(ret_hit, RETORT_PROCESS_LIMIT, "processes", l->processes, l->processes,

@@ -209,7 +209,7 @@ void rt_keeper_watch(struct rt_keeper *k) {
         }
         k->report.ended_by = (uint32_t)end;
         k->report.wait_status = exited.wait_status;
-        k->report.wall_ns = ended_ns - k->begun_ns;
+        k->report.wall_ns = ended_ns > k->begun_ns ? ended_ns - k->begun_ns : 0; /* init says when: it may say anything */
         fill_usage(k, &after, &exited);
         if (end != RT_END_EXIT || exited.wait_status != 0)
                 rt_keeper_private_measure(k);
