@@ -115,11 +115,8 @@ struct rt_box_report {
         uint32_t disk_full;
         uint64_t oom_kills;
         uint64_t refused_forks;
-        uint64_t setup_ns;
-        uint64_t wall_ns;
-        uint64_t cpu_ns;
-        uint64_t user_ns;
-        uint64_t system_ns;
+        uint64_t setup_ns, wall_ns;
+        uint64_t cpu_ns, user_ns, system_ns;
         uint64_t peak_memory_bytes;
         uint64_t processes;
         uint64_t largest_file_bytes;
