@@ -225,7 +225,7 @@ int rt_keeper_kill_box(struct rt_keeper *k, struct retort_error *err) {
         k->init_socket = rt_close(k->init_socket);
         k->listener = rt_close(k->listener);
         k->proc = rt_close(k->proc);
-        if (rt_keeper_has(k, RT_BOX_PID_NS))
+        if (r == 0 && rt_keeper_has(k, RT_BOX_PID_NS)) /* who may still live must not see what lies below */
                 rt_root_unmount_proc();
         return r;
 }

@@ -141,6 +141,17 @@ pid_t fork(void) {
         return (pid_t)CALL(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
 }
 
+/* Handlers are not for here: only to ignore a signal, or not to. */
+__sighandler_t signal(int number, __sighandler_t handler) {
+        struct {
+                __sighandler_t handler;
+                unsigned long flags;
+                void (*restorer)(void);
+                unsigned long mask;
+        } action = { .handler = handler };
+        return CALL(SYS_rt_sigaction, number, &action, NULL, sizeof action.mask, 0, 0) < 0 ? SIG_ERR : SIG_DFL;
+}
+
 int pause(void) {
         return (int)CALL(SYS_ppoll, 0, 0, 0, 0, 0, 0);
 }

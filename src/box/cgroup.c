@@ -212,7 +212,22 @@ static void open_files(struct rt_cgroup *cgroup, const int dirs[RT_CG_CONTROLLER
         }
 }
 
-static int make_v1(const struct rt_cgroup_base *base, const char *name, struct rt_cgroup *cgroup,
+/* `tasks` takes only processes that whoever *opened* it may move. Opened by us, a keeper could pull every process of the
+ * host into its group, and starve it there; opened as the keeper's own uid, only its own. */
+static int open_tasks(int dir, uid_t owner) {
+        if (owner == (uid_t)-1)
+                return openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
+        if (fchownat(dir, "tasks", owner, (gid_t)-1, 0) < 0 || seteuid(owner) < 0)
+                return -1;
+        int fd = openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
+        int kept = errno;
+        if (seteuid(0) < 0)
+                abort(); /* half a jailer must not go on */
+        errno = kept;
+        return fd;
+}
+
+static int make_v1(const struct rt_cgroup_base *base, const char *name, uid_t owner, struct rt_cgroup *cgroup,
                    struct retort_error *err) {
         int dirs[RT_CG_CONTROLLERS] = { -1, -1, -1 };
         int r = 0;
@@ -222,13 +237,17 @@ static int make_v1(const struct rt_cgroup_base *base, const char *name, struct r
                 if (mkdirat(base->dirs[c], name, 0755) < 0 && errno != EEXIST)
                         r = rt_fail_errno(err, "cannot make a cgroup for %s", controller_names[1][c]);
                 dirs[c] = openat(base->dirs[c], name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                cgroup->tasks[c] = dirs[c] < 0 ? -1 : openat(dirs[c], "tasks", O_WRONLY | O_CLOEXEC);
+                cgroup->tasks[c] = dirs[c] < 0 ? -1 : open_tasks(dirs[c], owner);
                 cgroup->have[c] = cgroup->tasks[c] >= 0;
                 if (r == 0 && !cgroup->have[c])
                         r = rt_fail_errno(err, "cannot open the cgroup for %s", controller_names[1][c]);
         }
         if (r == 0)
                 open_files(cgroup, dirs);
+        /* Version 1 charges the buffers of network sockets only where they have a limit of their own; without, a guest's
+         * loopback could fill what all of the host shares (net.ipv4.tcp_mem, udp_mem). A box needs little. */
+        if (dirs[RT_CG_MEMORY] >= 0)
+                (void)rt_write_file_at(dirs[RT_CG_MEMORY], "memory.kmem.tcp.limit_in_bytes", "33554432");
         for (int c = 0; c < RT_CG_CONTROLLERS; c++)
                 (void)rt_close(dirs[c]);
         return r;
@@ -265,7 +284,7 @@ int rt_cgroup_make(const struct rt_cgroup_base *base, unsigned slot, uid_t owner
                 ret_cgroup->files[i] = -1;
         for (int c = 0; c < RT_CG_CONTROLLERS; c++)
                 ret_cgroup->tasks[c] = -1;
-        int r = base->version == 1   ? make_v1(base, name, ret_cgroup, err)
+        int r = base->version == 1   ? make_v1(base, name, owner, ret_cgroup, err)
                 : base->version == 2 ? make_v2(base, name, owner, ret_cgroup, ret_keeper_leaf, err)
                                      : 0;
         if (r < 0) {

@@ -39,8 +39,6 @@ struct rt_slot {
         struct rt_slot_places places;
 };
 
-extern char **environ;
-
 /* ---- messages ---- */
 
 /* 1: a message; 0: none within timeout_ms; negative: the peer is gone. */
@@ -96,9 +94,11 @@ static int spawn_jailer(const char *path, char *const argv[], int socket, pid_t 
         (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
         (void)posix_spawnattr_setsigdefault(&attributes, &all);
         (void)posix_spawnattr_setsigmask(&attributes, &none);
+        /* Nothing of our environment: it may hold secrets, and every keeper is a copy of the jailer's memory. */
+        char *const env[] = { NULL };
         int r = posix_spawn_file_actions_adddup2(&actions, socket, RT_JAILER_SOCKET);
         if (r == 0)
-                r = posix_spawn(ret_pid, path, &actions, &attributes, argv, environ);
+                r = posix_spawn(ret_pid, path, &actions, &attributes, argv, env);
         (void)posix_spawnattr_destroy(&attributes);
         (void)posix_spawn_file_actions_destroy(&actions);
         return r;

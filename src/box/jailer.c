@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -39,7 +41,11 @@ static bool read_ceilings(const char *text, struct retort_limits *limits) {
         end += *end == ',';
         RETORT_LIMITS(X)
 #undef X
-        return *end == 0;
+        bool good = *end == 0;
+#define X(member, unit, dflt, floor, ceiling, words) good = good && limits->member > 0 && limits->member <= (ceiling);
+        RETORT_LIMITS(X)
+#undef X
+        return good;
 }
 
 /* --name=value only; whoever starts a jailer is libretort. */
@@ -95,7 +101,8 @@ static bool listener_available(void) {
 }
 
 /* Ids that nothing else has: far above those of people and containers, different for every jailer alive. In a container
- * with fewer ids, among the highest of its largest range. 0: it has too few. */
+ * with fewer ids, some of the upper half of them, again different for every jailer: a guest could signal another of its id.
+ * 0: there are too few. */
 static uint32_t choose_uids(void) {
         enum { NEEDED = 2 * RT_JAILER_SLOTS };
         uint32_t first = 0, most = 0;
@@ -112,8 +119,8 @@ static uint32_t choose_uids(void) {
         }
         if (most >= 0x80000000u)
                 return 0x40000000u + ((uint32_t)getpid() % (1u << 20)) * 1024u;
-        uint32_t choices = most / 2 / NEEDED;
-        return choices > 0 ? first + most - NEEDED * (1 + (uint32_t)getpid() % choices) : 0;
+        uint32_t places = most / 2 / NEEDED; /* the last is nobody's */
+        return places > 1 ? first + most / 2 + (uint32_t)getpid() % (places - 1) * NEEDED : 0;
 }
 
 /* What else goes when something that they need is off. */
@@ -148,7 +155,7 @@ static void survey(struct rt_jailer *j) {
                      "start it as root (a service does), or accept `reduced`");
         else if (!(off & BIT(OWN_UID)) && j->first_uid == 0)
                 note(j, RT_BOX_OWN_UID, RT_BOX_UNAVAILABLE, "this container has too few user ids",
-                     "give it at least 512 (see subuid(5))");
+                     "give it at least 1024 (see subuid(5))");
         if (!j->root && off & BIT(USER_NS)) /* without one an ordinary user has the right to no other */
                 depend(j, ALL_NAMESPACES, "needs a user namespace");
         else if (off & (BIT(MOUNT_NS) | BIT(PID_NS))) /* neither is of use without the other */
@@ -251,6 +258,17 @@ static void kill_strays(const struct rt_jailer *j) {
         }
 }
 
+/* Reaps one child that is not a keeper. 0: there is none. */
+static pid_t reap_orphan(const struct rt_jailer *j) {
+        siginfo_t dead = { 0 };
+        if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0)
+                return 0;
+        for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
+                if (dead.si_pid == j->slots[i].keeper)
+                        return 0; /* its turn comes when its pidfd says so; so may that of orphans behind it */
+        return dead.si_pid > 0 ? waitpid(dead.si_pid, NULL, WNOHANG | __WALL) : 0;
+}
+
 static void bury(struct rt_jailer *j, unsigned slot) {
         struct rt_jailer_slot *s = &j->slots[slot];
         (void)waitpid(s->keeper, NULL, __WALL);
@@ -295,6 +313,8 @@ static bool serve_once(struct rt_jailer *j, struct first_slot *first, int timeou
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 if (wait[i + 1].revents)
                         bury(j, i);
+        while (reap_orphan(j) > 0) /* what a keeper left that was killed came to us, the subreaper */
+                continue;
         if (!wait[0].revents)
                 return true;
         struct rt_wire_message message;
@@ -318,7 +338,8 @@ static void clean_up(struct rt_jailer *j) {
                 (void)serve_once(j, NULL, 100);
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 if (j->slots[i].keeper > 0) {
-                        (void)kill(j->slots[i].keeper, SIGKILL);
+                        if (syscall(SYS_pidfd_send_signal, j->slots[i].pidfd, SIGKILL, NULL, 0) < 0)
+                                (void)kill(j->slots[i].keeper, SIGKILL); /* ours, and not waited for */
                         bury(j, i);
                 }
         (void)rt_keeper_kill_strays(rt_now_ns() + GRACE_MS * 1000000ull);
@@ -347,6 +368,37 @@ static int enter(struct rt_jailer *j, uint32_t *ret_lacking, struct retort_error
         return r;
 }
 
+/* What whoever started us had open, and how it makes files, is not the box's business. Its stderr stays, for what a
+ * sanitizer may have to say; keepers lose that too. */
+static int forget_caller(struct retort_error *err) {
+        if (getauxval(AT_SECURE))
+                return rt_fail(err, RETORT_E_INPUT, "retort-jailer must not be set-user-id or have file capabilities");
+        (void)umask(022);
+        (void)close_range(RT_JAILER_SOCKET + 1, ~0u, 0);
+        int null;
+        do
+                null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        while (null >= 0 && null <= STDERR_FILENO); /* the caller may have none of the three */
+        if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+                return rt_fail_errno(err, "cannot close what the caller had open");
+        (void)rt_close(null);
+        return 0;
+}
+
+/* A service manager that stops the service tells all of its processes, us too, and we have groups to remove first: it is
+ * as if the engine had gone. */
+static void on_stop(int sig) {
+        (void)sig;
+        (void)shutdown(RT_JAILER_SOCKET, SHUT_RDWR);
+}
+
+static void obey_stops(void) {
+        static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+        struct sigaction action = { .sa_handler = on_stop };
+        for (size_t i = 0; i < RT_LEN(signals); i++)
+                (void)sigaction(signals[i], &action, NULL);
+}
+
 int rt_jailer_main(int argc, char **argv) {
         struct rt_jailer j = { .root = geteuid() == 0, .init_exe = -1 };
         struct retort_error err = { 0 };
@@ -356,9 +408,9 @@ int rt_jailer_main(int argc, char **argv) {
                 j.slots[i].pidfd = -1;
         (void)fcntl(RT_JAILER_SOCKET, F_SETFD, FD_CLOEXEC);
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-        (void)umask(022); /* the caller's would close the root to the guest, and reach the guest itself */
-        if (read_options(&j.options, argc, argv, &err) < 0)
+        if (forget_caller(&err) < 0 || read_options(&j.options, argc, argv, &err) < 0)
                 return cannot_start(0, &err);
+        obey_stops();
         survey(&j);
         int r = enter(&j, &lacking, &err);
         if (r == 0) {

@@ -22,7 +22,8 @@ struct rt_keeper {
         struct rt_cgroup cgroup;
 
         int private_fs;  /* the slot's tmpfs, or its scratch directory */
-        int network;     /* /proc/self/net/dev of the slot's network namespace */
+        int network;     /* /proc/self/net of the slot's network namespace */
+        uint64_t network_new; /* what it said when nobody had used it: a hash */
         bool used;       /* a guest has run since the private places were made */
 
         /* the box now: its first process and what talks to it; -1 and 0: none */
@@ -47,7 +48,8 @@ static inline bool rt_keeper_has(const struct rt_keeper *k, enum rt_mechanism m)
         return k->mechanisms & (1u << m);
 }
 
-/* From now on SIGTERM ends the keeper as the end of its engine does: in order, with the box. */
+/* From now on this signal ends the keeper as the end of its engine does: in order, with the box. */
+#define RT_KEEPER_LAST_WORD SIGUSR1
 int rt_keeper_outlive_jailer(const struct rt_keeper *k);
 
 /* Serves the engine until it goes away. Never returns. */

@@ -24,29 +24,56 @@
 enum { MAX_DEPTH = 64, MAX_ENTRIES = 100000 };
 
 static int make_directory(struct rt_keeper *k, const char *path, struct retort_error *err) {
-        if (mkdir(path, 0700) < 0 || (k->can_setuid && chown(path, k->guest_uid, k->guest_uid) < 0))
+        if (mkdir(path, 0700) < 0 || (k->can_setuid && lchown(path, k->guest_uid, k->guest_uid) < 0))
                 return rt_fail_errno(err, "cannot make %s", path);
         return 0;
 }
 
-/* Removes everything below dir (a directory descriptor); depth and links cannot lead it astray. */
-static void empty_directory(int dir, int depth) {
+/* A new name in top for a directory that is not empty. Who is not root must be able to write to what it moves. */
+static void move_up(int dir, const char *name, int top, unsigned *serial) {
+        char moved[24];
+        do
+                (void)snprintf(moved, sizeof moved, "%u", (*serial)++);
+        while (renameat(dir, name, top, moved) < 0 && (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR));
+}
+
+/* Removes what is in dir. Directories that are not empty are moved up into top; those in top itself are swept. Returns
+ * how many entries it removed. Nothing else uses the tree any more: what is a directory stays one. */
+static unsigned sweep(int top, int dir, unsigned *serial) {
+        unsigned removed = 0;
         DIR *list = fdopendir(dup(dir));
         if (list)
                 rewinddir(list);
         for (struct dirent *e; list && (e = readdir(list));) {
+                struct stat st;
                 if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
                         continue;
-                rt_auto_close int below = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                if (below >= 0) {
-                        (void)fchmod(below, 0700);
-                        if (depth < MAX_DEPTH)
-                                empty_directory(below, depth + 1);
+                if (unlinkat(dir, e->d_name, 0) == 0 || unlinkat(dir, e->d_name, AT_REMOVEDIR) == 0) {
+                        removed++;
+                        continue;
                 }
-                (void)unlinkat(dir, e->d_name, below >= 0 ? AT_REMOVEDIR : 0);
+                if (fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+                        continue;
+                (void)fchmodat(dir, e->d_name, 0700, 0);
+                if (dir != top) {
+                        move_up(dir, e->d_name, top, serial);
+                        continue;
+                }
+                rt_auto_close int below = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (below >= 0)
+                        removed += sweep(top, below, serial);
+                removed += unlinkat(dir, e->d_name, AT_REMOVEDIR) == 0;
         }
         if (list)
                 (void)closedir(list);
+        return removed;
+}
+
+/* Removes everything below dir, however deep: what lies deeper is brought up first, a level each time. */
+static void empty_directory(int dir) {
+        unsigned serial = 0;
+        while (sweep(dir, dir, &serial) > 0)
+                continue;
 }
 
 int rt_keeper_private_make(struct rt_keeper *k, struct retort_error *err) {
@@ -63,9 +90,10 @@ int rt_keeper_private_make(struct rt_keeper *k, struct retort_error *err) {
 }
 
 static void remove_place(int parent, const char *name) {
+        (void)fchmodat(parent, name, 0700, AT_SYMLINK_NOFOLLOW); /* the guest may have closed it to us */
         rt_auto_close int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (dir >= 0)
-                empty_directory(dir, 0);
+                empty_directory(dir);
         (void)unlinkat(parent, name, AT_REMOVEDIR);
 }
 
@@ -144,7 +172,7 @@ int rt_keeper_private_fill(struct rt_keeper *k, const struct rt_plan *plan, uint
                 if (r < 0)
                         return r;
         }
-        rt_auto_close int work = open(k->places.work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        rt_auto_close int work = open(k->places.work, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (work < 0)
                 return rt_fail_errno(err, "cannot open %s", k->places.work);
         size_t cursor = 0;
@@ -186,7 +214,7 @@ void rt_keeper_private_measure(struct rt_keeper *k) {
         const char *const places[] = { k->places.work, k->places.tmp, RT_ROOT_SHM };
         unsigned entries = 0;
         for (size_t i = 0; i < (rt_keeper_has(k, RT_BOX_MOUNT_NS) ? 3 : 2); i++) {
-                rt_auto_close int dir = open(places[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                rt_auto_close int dir = open(places[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
                 if (dir >= 0)
                         measure(dir, 0, &entries, r);
         }

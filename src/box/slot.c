@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -73,15 +74,26 @@ static int raise_loopback(struct retort_error *err) {
         return 0;
 }
 
+/* What the kernel counts by user it counts for the owner of the slot's user namespace as well: that is the host's root, or
+ * the user who started us. One guest must not use up what belongs to all of the host. Where /proc/sys is not writable
+ * (a container) the container's own limits stand. inotify(7): 128 instances a user are usual. */
+static void keep_shares_small(void) {
+        (void)rt_write_file_at(AT_FDCWD, "/proc/sys/user/max_inotify_instances", "16");
+        (void)rt_write_file_at(AT_FDCWD, "/proc/sys/user/max_inotify_watches", "4096");
+}
+
 static int settle(const struct rt_jailer *j, struct rt_keeper *k, pid_t jailer, struct retort_error *err) {
         if (!has(j, RT_BOX_PID_NS) && rt_keeper_outlive_jailer(k) < 0)
                 return rt_fail_errno(err, "cannot take a signal");
-        if (has(j, RT_BOX_USER_NS) && k->can_setuid && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+        if (has(j, RT_BOX_USER_NS) && k->can_setuid &&
+            (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
                 return rt_fail_errno(err, "cannot take the slot's ids");
         /* With a pid namespace the box dies with its keeper. Without one the keeper must still end it: see rt_keeper_main. */
-        int last_word = has(j, RT_BOX_PID_NS) ? SIGKILL : SIGTERM;
+        int last_word = has(j, RT_BOX_PID_NS) ? SIGKILL : RT_KEEPER_LAST_WORD;
         if (prctl(PR_SET_PDEATHSIG, last_word, 0, 0, 0) < 0 || getppid() != jailer)
                 return rt_fail(err, RETORT_E_CLOSED, "the jailer is gone");
+        if (has(j, RT_BOX_USER_NS)) /* the file is the namespace's own; without one it would be the host's */
+                keep_shares_small();
         if (has(j, RT_BOX_UTS_NS) && (sethostname("retort", 6) < 0 || setdomainname("", 0) < 0))
                 return rt_fail_errno(err, "cannot set the host name");
         return has(j, RT_BOX_NET_NS) ? raise_loopback(err) : 0;
@@ -96,6 +108,11 @@ static void forget_jailer(struct rt_jailer *j) {
         }
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 j->slots[i].pidfd = rt_close(j->slots[i].pidfd);
+        /* A keeper ends when its socket does, not before: without namespaces it has to clean up as well. */
+        static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+        for (size_t i = 0; i < RT_LEN(signals); i++)
+                (void)signal(signals[i], SIG_IGN);
+        (void)dup2(STDIN_FILENO, STDERR_FILENO); /* the jailer's stdin is /dev/null */
 }
 
 static void be_keeper(struct rt_jailer *j, struct rt_keeper *k, int go, pid_t jailer) {

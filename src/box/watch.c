@@ -186,12 +186,15 @@ static void fill_usage(struct rt_keeper *k, const struct rt_meter *after, const 
         r->oom_kills = after->oom_kills - k->before.oom_kills;
         r->refused_forks = after->refused_forks - k->before.refused_forks;
         r->processes = after->peak_processes ? after->peak_processes : k->peak_processes;
+        if (r->refused_forks > 0 && r->processes < k->limits.processes)
+                r->processes = k->limits.processes; /* a refusal is exact where looking came too late */
         if (r->processes == 0)
                 r->processes = 1; /* its own process was there, if too short to be seen */
 }
 
 void rt_keeper_watch(struct rt_keeper *k) {
         struct rt_wire_exited exited = { 0 };
+        k->report.filter_kills = k->listener < 0;
         int end = wait_for_end(k, &exited);
         uint64_t ended_ns = end == RT_END_EXIT ? exited.at_ns : rt_now_ns();
         struct rt_meter after;
@@ -205,7 +208,7 @@ void rt_keeper_watch(struct rt_keeper *k) {
         }
         k->report.ended_by = (uint32_t)end;
         k->report.wait_status = exited.wait_status;
-        k->report.wall_ns = ended_ns - k->begun_ns;
+        k->report.wall_ns = ended_ns > k->begun_ns ? ended_ns - k->begun_ns : 0; /* init says when: it may say anything */
         fill_usage(k, &after, &exited);
         if (end != RT_END_EXIT || exited.wait_status != 0)
                 rt_keeper_private_measure(k);

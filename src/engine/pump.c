@@ -37,7 +37,7 @@ static int open_stdin(struct rt_pump *p, const struct retort_request *request, s
                 p->stdin_sink = ends[1];
                 p->stdin_source = request->stdin_fd;
                 (void)fcntl(p->stdin_sink, F_SETFL, O_NONBLOCK);
-                (void)fchmod(ends[0], 0444);
+                (void)fchmod(ends[0], 0444); /* the guest, whoever it is, may open /dev/stdin */
                 return 0;
         }
         if (request->stdin_data.size == 0) {
@@ -56,7 +56,7 @@ static int open_output(int *ours, int *guests, struct retort_error *err) {
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return rt_fail_errno(err, "cannot make a pipe");
         (void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
-        (void)fchmod(ends[1], 0222); /* a guest that has it may open it anew, as /dev/stdout: it is another user than we */
+        (void)fchmod(ends[1], 0222); /* the guest, whoever it is, may open /dev/stdout */
         *ours = ends[0];
         *guests = ends[1];
         return 0;
