@@ -101,8 +101,8 @@ static bool listener_available(void) {
 }
 
 /* Ids that nothing else has: far above those of people and containers, different for every jailer alive. In a container
- * with fewer ids, some of the upper half of them, again different for every jailer: a guest could signal another of its id.
- * 0: there are too few. */
+ * with fewer ids, among the highest of its largest range, again different for every jailer: a guest could signal another of
+ * its id. 0: it has too few. */
 static uint32_t choose_uids(void) {
         enum { NEEDED = 2 * RT_JAILER_SLOTS };
         uint32_t first = 0, most = 0;
@@ -177,6 +177,15 @@ static void find_level(struct rt_jailer *j) {
                                        : RETORT_ISOLATION_MINIMAL;
 }
 
+/* Without any of these three a guest is a process like any other of the user who started us: it could read this very
+ * engine's memory and environment. That is no box. */
+static int check_floor(const struct rt_jailer *j, struct retort_error *err) {
+        if (j->mechanisms & (BIT(PID_NS) | BIT(OWN_UID) | BIT(LANDLOCK)))
+                return 0;
+        return rt_fail(err, RETORT_E_ISOLATION, "this host gives no pid namespace, no user id of its own and no Landlock: nothing "
+                       "would keep a guest from the processes of whoever runs it");
+}
+
 /* ---- starting ---- */
 
 /* Tells the engine why, and which mechanisms it should do without next time. */
@@ -235,6 +244,14 @@ static bool is_keeper(const struct rt_jailer *j, pid_t pid) {
         return false;
 }
 
+/* Reaps one child that is not a keeper. 0: there is none. */
+static pid_t reap_orphan(const struct rt_jailer *j) {
+        siginfo_t dead = { 0 };
+        if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 || is_keeper(j, dead.si_pid))
+                return 0; /* a keeper's turn comes when its pidfd says so; so may that of orphans behind it */
+        return dead.si_pid > 0 ? waitpid(dead.si_pid, NULL, WNOHANG | __WALL) : 0;
+}
+
 /* Without a pid namespace, what a killed keeper had in its box comes to us, who are the next subreaper: a child that is
  * killed hands its own children up. */
 static void kill_strays(const struct rt_jailer *j) {
@@ -256,17 +273,6 @@ static void kill_strays(const struct rt_jailer *j) {
                         (void)waitpid(pid, NULL, WNOHANG | __WALL);
                 }
         }
-}
-
-/* Reaps one child that is not a keeper. 0: there is none. */
-static pid_t reap_orphan(const struct rt_jailer *j) {
-        siginfo_t dead = { 0 };
-        if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0)
-                return 0;
-        for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
-                if (dead.si_pid == j->slots[i].keeper)
-                        return 0; /* its turn comes when its pidfd says so; so may that of orphans behind it */
-        return dead.si_pid > 0 ? waitpid(dead.si_pid, NULL, WNOHANG | __WALL) : 0;
 }
 
 static void bury(struct rt_jailer *j, unsigned slot) {
@@ -413,6 +419,8 @@ int rt_jailer_main(int argc, char **argv) {
         obey_stops();
         survey(&j);
         int r = enter(&j, &lacking, &err);
+        if (r == 0)
+                r = check_floor(&j, &err);
         if (r == 0) {
                 r = prove(&j, &first.socket, &first.places, &err);
                 if (r < 0)

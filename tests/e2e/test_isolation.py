@@ -303,6 +303,15 @@ def test_less_than_asked_for_is_refused_in_words(places, user, without, asked):
     assert eventually(lambda: not place.left(), 3), place.left()
 
 
+def test_a_box_without_any_wall_to_other_processes_is_refused(places):
+    """No pid namespace, no id of its own, no Landlock: the guest could read the engine's memory and environment."""
+    place = places("nobody")
+    status, out, err = place("run", "--isolation", "minimal", "--without", "mount-namespace,landlock", "-l", "bash",
+                             "-c", "cat /proc/$PPID/environ; echo ran")
+    assert status == 125 and out == "" and "no Landlock" in err
+    assert eventually(lambda: not place.left(), 3), place.left()
+
+
 def test_run_refuses_minimal_unless_asked(places):
     status, out, err = places("nobody")("run", "--without", "user-namespace", "-l", "bash", "-c", "echo ran")
     assert status == 125 and out == "" and "`reduced`" in err

@@ -103,7 +103,7 @@ def test_escape(program, corner, canaries, host_unchanged, installed_languages):
     took = time.monotonic() - begun
     assert done.stdout, done.stderr.decode()
     outcome = json.loads(done.stdout)
-    text = in_text(outcome, "stdout") + in_text(outcome, "stderr")
+    text = b"".join(in_text(step, stream) for step in outcome["steps"] for stream in ("stdout", "stderr"))
     print(json.dumps({k: v for k, v in outcome.items() if k != "steps"})[:6000])
 
     canaries.check(done.stdout, done.stderr, text)
