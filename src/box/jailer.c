@@ -101,7 +101,7 @@ static bool listener_available(void) {
 }
 
 /* Ids that nothing else has: far above those of people and containers, different for every jailer alive. In a container
- * with fewer ids, among the highest of its largest range, again different for every jailer: a guest could signal another of
+ * with fewer ids, in the upper half of its largest range, again different for every jailer: a guest could signal another of
  * its id. 0: it has too few. */
 static uint32_t choose_uids(void) {
         enum { NEEDED = 2 * RT_JAILER_SLOTS };
@@ -119,8 +119,8 @@ static uint32_t choose_uids(void) {
         }
         if (most >= 0x80000000u)
                 return 0x40000000u + ((uint32_t)getpid() % (1u << 20)) * 1024u;
-        uint32_t places = most / 2 / NEEDED; /* the last is nobody's */
-        return places > 1 ? first + most / 2 + (uint32_t)getpid() % (places - 1) * NEEDED : 0;
+        uint32_t choices = most / 2 / NEEDED; /* the last holds nobody's id, which others have too */
+        return choices > 1 ? first + most / 2 + (uint32_t)getpid() % (choices - 1) * NEEDED : 0;
 }
 
 /* What else goes when something that they need is off. */

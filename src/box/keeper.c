@@ -154,7 +154,7 @@ static void on_last_word(int number) {
 int rt_keeper_outlive_jailer(const struct rt_keeper *k) {
         struct sigaction action = { .sa_handler = on_last_word };
         engine_socket = k->engine;
-        return sigaction(RT_KEEPER_LAST_WORD, &action, NULL);
+        return sigaction(SIGTERM, &action, NULL);
 }
 
 void rt_keeper_main(struct rt_keeper *k) {

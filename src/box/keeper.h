@@ -48,8 +48,7 @@ static inline bool rt_keeper_has(const struct rt_keeper *k, enum rt_mechanism m)
         return k->mechanisms & (1u << m);
 }
 
-/* From now on this signal ends the keeper as the end of its engine does: in order, with the box. */
-#define RT_KEEPER_LAST_WORD SIGUSR1
+/* From now on SIGTERM ends the keeper as the end of its engine does: in order, with the box. */
 int rt_keeper_outlive_jailer(const struct rt_keeper *k);
 
 /* Serves the engine until it goes away. Never returns. */

@@ -89,7 +89,7 @@ static int settle(const struct rt_jailer *j, struct rt_keeper *k, pid_t jailer, 
             (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
                 return rt_fail_errno(err, "cannot take the slot's ids");
         /* With a pid namespace the box dies with its keeper. Without one the keeper must still end it: see rt_keeper_main. */
-        int last_word = has(j, RT_BOX_PID_NS) ? SIGKILL : RT_KEEPER_LAST_WORD;
+        int last_word = has(j, RT_BOX_PID_NS) ? SIGKILL : SIGTERM;
         if (prctl(PR_SET_PDEATHSIG, last_word, 0, 0, 0) < 0 || getppid() != jailer)
                 return rt_fail(err, RETORT_E_CLOSED, "the jailer is gone");
         if (has(j, RT_BOX_USER_NS)) /* the file is the namespace's own; without one it would be the host's */
