@@ -196,7 +196,7 @@ struct retort_usage {
 struct retort_step {
         const char *name; /* "compile" or "run" */
         enum retort_status status;
-        int exit_code; /* valid for OK, NONZERO; else -1 */
+        int exit_code; /* -1 when it did not end by itself; a limit may have made it end so */
         int signal;    /* the signal's number, or 0 */
         struct retort_bytes stdout_data;
         struct retort_bytes stderr_data;

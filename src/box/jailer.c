@@ -101,7 +101,7 @@ static bool listener_available(void) {
 }
 
 /* Ids that nothing else has: far above those of people and containers, different for every jailer alive. In a container
- * with fewer ids, among the highest of its largest range, again different for every jailer: a guest could signal another of
+ * with fewer ids, in the upper half of its largest range, again different for every jailer: a guest could signal another of
  * its id. 0: it has too few. */
 static uint32_t choose_uids(void) {
         enum { NEEDED = 2 * RT_JAILER_SLOTS };
@@ -119,8 +119,8 @@ static uint32_t choose_uids(void) {
         }
         if (most >= 0x80000000u)
                 return 0x40000000u + ((uint32_t)getpid() % (1u << 20)) * 1024u;
-        uint32_t choices = most / 2 / NEEDED;
-        return choices > 0 ? first + most - NEEDED * (1 + (uint32_t)getpid() % choices) : 0;
+        uint32_t choices = most / 2 / NEEDED; /* the last holds nobody's id, which others have too */
+        return choices > 1 ? first + most / 2 + (uint32_t)getpid() % (choices - 1) * NEEDED : 0;
 }
 
 /* What else goes when something that they need is off. */
@@ -155,7 +155,7 @@ static void survey(struct rt_jailer *j) {
                      "start it as root (a service does), or accept `reduced`");
         else if (!(off & BIT(OWN_UID)) && j->first_uid == 0)
                 note(j, RT_BOX_OWN_UID, RT_BOX_UNAVAILABLE, "this container has too few user ids",
-                     "give it at least 512 (see subuid(5))");
+                     "give it at least 1024 (see subuid(5))");
         if (!j->root && off & BIT(USER_NS)) /* without one an ordinary user has the right to no other */
                 depend(j, ALL_NAMESPACES, "needs a user namespace");
         else if (off & (BIT(MOUNT_NS) | BIT(PID_NS))) /* neither is of use without the other */
@@ -344,7 +344,8 @@ static void clean_up(struct rt_jailer *j) {
                 (void)serve_once(j, NULL, 100);
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 if (j->slots[i].keeper > 0) {
-                        (void)syscall(SYS_pidfd_send_signal, j->slots[i].pidfd, SIGKILL, NULL, 0);
+                        if (syscall(SYS_pidfd_send_signal, j->slots[i].pidfd, SIGKILL, NULL, 0) < 0)
+                                (void)kill(j->slots[i].keeper, SIGKILL); /* ours, and not waited for */
                         bury(j, i);
                 }
         (void)rt_keeper_kill_strays(rt_now_ns() + GRACE_MS * 1000000ull);

@@ -6,7 +6,7 @@
     limits: memory=64M wall=2s                        --limit of the command
     words: --compile-limit memory=512M                more words of the command line
     each: mount umount2                               one run for each, with it as argument; {} in other lines is it
-    says: TEXT      never: TEXT                       stdout and stderr together must hold it; must not
+    says: TEXT      never: TEXT                       stdout and stderr of all steps must hold it; must not
     within: 10                                        seconds the whole run may take at most; default 20
     files: a.sh b.c                                   sent along, from helpers/
     machine: x86_64                                   needed; skipped elsewhere

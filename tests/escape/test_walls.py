@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a review of src/box found, each with its proof. As root: pytest tests/escape/review_box.py
+"""What a review of src/box found, each with its proof. As root: pytest tests/escape/test_walls.py
 
 Needs RETORT_BUILD (default: build/ of this tree)."""
 import ctypes
