@@ -469,6 +469,20 @@ static void a_file_that_may_not_be_written_is_refused(void **state) {
                 fail_msg("%s", place->err.message);
 }
 
+static void another_programs_lock_is_told_and_waited_for(void **state) {
+        struct place *place = *state;
+        OK(open_place(place, 0));
+        assert_int_equal(sqlite3_busy_timeout(place->store->writer_conn.db, 50), SQLITE_OK);
+        sqlite3 *db = NULL;
+        assert_int_equal(sqlite3_open(place->file, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+        REFUSED(add_job(place->store, 1, &place->err), RETORT_E_SYSTEM, "locked by another program");
+        REFUSED(rt_store_check(place->store, &place->err), RETORT_E_SYSTEM, "locked by another program");
+        (void)sqlite3_close(db);
+        wait_until_well(place);
+        OK(add_job(place->store, 1, &place->err));
+}
+
 static void a_damaged_file_is_told(void **state) {
         struct place *place = *state;
         OK(open_place(place, 0));
@@ -571,6 +585,7 @@ int main(void) {
                 CASE(a_write_that_fails_is_told_and_forgotten),
                 CASE(a_full_disk_is_told_and_got_over),
                 CASE(a_file_that_may_not_be_written_is_refused),
+                CASE(another_programs_lock_is_told_and_waited_for),
                 CASE(a_damaged_file_is_told),
                 CASE(finished_jobs_go_when_they_are_old),
                 CASE(old_submissions_go_when_that_is_wanted),
