@@ -31,7 +31,9 @@ struct rt_work {
         retort_run *run;  /* to be cancelled, under the lock; NULL: not yet, or no longer */
         bool cancelled;   /* somebody asked for it */
         bool interrupted; /* the server stops */
-        bool executing;
+        bool executing;   /* it is executing[slot] */
+        unsigned slot;
+        int64_t tenant_id; /* item.tenant may be forgotten once nothing is charged to it */
         char language[40];
         char traceparent[RT_TRACEPARENT];
 };
