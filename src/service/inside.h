@@ -104,6 +104,7 @@ struct rt_service {
 };
 
 /* service/admit.c */
+int rt_service_put_tenants(struct rt_service *service, struct retort_error *err); /* those of the configuration get ids */
 int rt_service_load_keys(struct rt_service *service, struct retort_error *err); /* keys and tenants, anew */
 struct rt_tenant *rt_service_tenant(struct rt_service *service, int64_t id);    /* under the lock; NULL: no memory */
 void rt_service_note_uses(struct rt_service *service);
