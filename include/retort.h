@@ -123,6 +123,12 @@ struct retort_request {
         size_t n_compile_args;
         struct retort_limits compile_limits;
 
+        /* A terminal of its own for the run step, of this size, instead of three pipes: what the program writes comes as
+         * stdout events, what is typed goes in through stdin_fd (Ctrl-C is the byte 3, end of file the byte 4; the end
+         * of stdin_fd types one). 0: none. */
+        uint32_t terminal_columns;
+        uint32_t terminal_rows;
+
         /* Live stdin: read by the engine until end of file and passed on through a pipe, so that a guest
          * never holds a terminal. 0 means none (use dup if it is descriptor 0). Not part of the JSON. */
         int stdin_fd;
@@ -347,7 +353,7 @@ struct retort_config {
         const char *scratch_dir;  /* for hosts without mount namespaces; NULL: $TMPDIR, else the system's */
         unsigned slots;           /* boxes at most at once; 0: twice the CPUs; at most 128 */
         unsigned warm_slots;      /* boxes kept ready; 0: one for each CPU, at most slots */
-        bool no_warm;             /* make no box before it is asked for */
+        bool no_warm;             /* make no box before it is asked for, keep none for the next run */
         struct retort_limits ceilings;      /* 0: as in RETORT_LIMITS */
         enum retort_isolation minimum;      /* refuse to open below this */
         const char *disable; /* comma-separated isolation mechanisms to do without, for tests of the fallbacks:
@@ -395,6 +401,9 @@ RETORT_API int retort_wait(retort_run *run, int timeout_ms, struct retort_outcom
 /* Ends the run's box; its outcome will be `cancelled`. May be called from any thread and from a signal
  * handler, also when the run has ended already. */
 RETORT_API void retort_cancel(retort_run *run);
+/* Tells the run's terminal that its size has changed; the program gets SIGWINCH. Nothing happens when it has none (yet).
+ * May be called from any thread. */
+RETORT_API void retort_resize(retort_run *run, unsigned columns, unsigned rows);
 /* Cancels the run if it still goes on, waits for its end, frees it. */
 RETORT_API void retort_run_free(retort_run *run);
 

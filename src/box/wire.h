@@ -33,12 +33,14 @@ enum rt_wire_op {
 };
 
 enum { RT_WIRE_MAX_FDS = 5 };
+enum { RT_START_TERMINAL = 1 }; /* stdin is a terminal: make it the session's own */
 
 /* Who the parked process becomes, and under what. */
 struct rt_wire_arm {
         uint32_t mechanisms; /* mask of those that are active */
         uint32_t guest_uid;  /* as inside */
         uint32_t can_setuid;
+        uint32_t others; /* tasks that the kernel counts with the guest's; for hosts without cgroups */
         struct rt_slot_places places;
 };
 
@@ -58,7 +60,8 @@ struct rt_wire_fail {
 
 struct rt_wire_message {
         uint32_t op;
-        uint32_t lacking; /* FAIL of a jailer that could not start: mask of mechanisms to do without */
+        uint32_t bits; /* FAIL of a jailer that could not start: mask of mechanisms to do without;
+                          START, GO: RT_START_* */
         union {
                 struct rt_box_isolation isolation; /* HELLO */
                 struct rt_slot_places places;      /* MADE */

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "engine/paths.h"
+#include "engine/pump.h"
 #include "model/model.h"
 
 /* ---- opening and closing ---- */
@@ -145,7 +146,7 @@ static void delist(struct rt_run *run) {
 
 int retort_run_wait(retort_engine *engine, const struct retort_request *request, retort_event_fn on_event,
                     void *userdata, struct retort_outcome **ret_outcome, struct retort_error *err) {
-        struct rt_run run = { .engine = engine, .request = request, .on_event = on_event, .userdata = userdata };
+        struct rt_run run = { .engine = engine, .request = request, .on_event = on_event, .userdata = userdata, .terminal = -1 };
         int r = open_cancel(&run, err);
         if (r == 0)
                 r = enlist(&run, err);
@@ -216,7 +217,7 @@ int retort_prepare(retort_engine *engine, const struct retort_request *request, 
         (void)pthread_condattr_destroy(&monotonic);
         (void)pthread_mutex_init(&run->lock, NULL);
         run->run = (struct rt_run){ .engine = engine, .on_event = on_event, .userdata = userdata, .cancel_fd = -1,
-                                    .begun_ns = rt_now_ns() };
+                                    .terminal = -1, .begun_ns = rt_now_ns() };
         r = rt_model_request_copy(request, &run->request, err);
         run->run.request = run->request;
         if (r == 0)
@@ -296,6 +297,10 @@ void retort_cancel(retort_run *run) {
         int kept = errno;
         (void)eventfd_write(run->run.cancel_fd, 1);
         errno = kept;
+}
+
+void retort_resize(retort_run *run, unsigned columns, unsigned rows) {
+        rt_run_resize(&run->run, columns, rows);
 }
 
 void retort_run_free(retort_run *run) {

@@ -54,6 +54,7 @@ struct rt_run {
         int cancel_fd; /* eventfd: readable once the run is to end */
         uint64_t begun_ns;  /* when it was submitted; 0: when it starts */
         uint64_t seq;
+        int terminal; /* the master of its terminal, or -1; read and changed under the engine's lock */
         struct rt_run *next;
 };
 
@@ -73,4 +74,7 @@ bool rt_run_cancelled(const struct rt_run *run);
 
 /* engine/toolchain.c: starts asking for the version of a runtime's toolchain, if nobody has; later, waits for it. */
 void rt_toolchain_ask(struct retort_engine *engine, const struct rt_runtime *runtime);
-const char *rt_toolchain_version(struct retort_engine *engine, const struct rt_runtime *runtime);
+const char *rt_toolchain_version(struct retort_engine *engine, const struct rt_runtime *runtime, bool wait);
+
+/* Starts a thread that takes none of the host program's signals: their handlers are not to run on ours. 0, or errno. */
+int rt_engine_thread(pthread_t *ret_thread, void *(*start)(void *), void *argument);

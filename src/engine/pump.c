@@ -4,10 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -36,6 +40,7 @@ static int open_stdin(struct rt_pump *p, const struct retort_request *request, s
                 p->stdin_sink = ends[1];
                 p->stdin_source = request->stdin_fd;
                 (void)fcntl(p->stdin_sink, F_SETFL, O_NONBLOCK);
+                (void)fchmod(ends[0], 0444); /* the guest, whoever it is, may open /dev/stdin */
                 return 0;
         }
         if (request->stdin_data.size == 0) {
@@ -54,9 +59,43 @@ static int open_output(int *ours, int *guests, struct retort_error *err) {
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return rt_fail_errno(err, "cannot make a pipe");
         (void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
+        (void)fchmod(ends[1], 0222); /* the guest, whoever it is, may open /dev/stdout */
         *ours = ends[0];
         *guests = ends[1];
         return 0;
+}
+
+/* ---- a terminal instead of pipes ---- */
+
+static void set_terminal(struct rt_run *run, int master) {
+        (void)pthread_mutex_lock(&run->engine->lock);
+        run->terminal = master;
+        (void)pthread_mutex_unlock(&run->engine->lock);
+}
+
+void rt_run_resize(struct rt_run *run, unsigned columns, unsigned rows) {
+        struct winsize size = { .ws_col = (unsigned short)columns, .ws_row = (unsigned short)rows };
+        (void)pthread_mutex_lock(&run->engine->lock);
+        if (run->terminal >= 0)
+                (void)ioctl(run->terminal, TIOCSWINSZ, &size);
+        (void)pthread_mutex_unlock(&run->engine->lock);
+}
+
+/* The guest gets the other end three times; what it writes is its stdout. */
+static int open_terminal(struct rt_pump *p, const struct retort_request *request, struct retort_error *err) {
+        p->terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (p->terminal < 0 || unlockpt(p->terminal) < 0)
+                return rt_fail_errno(err, "cannot make a terminal");
+        for (int i = 0; i < 3; i++)
+                if ((p->guest[i] = ioctl(p->terminal, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0)
+                        return rt_fail_errno(err, "cannot open the terminal's other end");
+        p->out.fd = fcntl(p->terminal, F_DUPFD_CLOEXEC, 0);
+        p->stdin_sink = request->stdin_fd > 0 ? fcntl(p->terminal, F_DUPFD_CLOEXEC, 0) : -1;
+        p->stdin_source = request->stdin_fd > 0 ? request->stdin_fd : -1;
+        (void)fcntl(p->terminal, F_SETFL, O_NONBLOCK);
+        set_terminal(p->run, p->terminal);
+        rt_run_resize(p->run, request->terminal_columns, request->terminal_rows);
+        return p->out.fd < 0 ? rt_fail_errno(err, "cannot copy the terminal") : 0;
 }
 
 int rt_pump_open(struct rt_pump *p, struct rt_run *run, const struct rt_lang_step *step, bool with_stdin,
@@ -66,11 +105,12 @@ int rt_pump_open(struct rt_pump *p, struct rt_run *run, const struct rt_lang_ste
                                .out = { .fd = -1, .type = RETORT_EVENT_STDOUT, .kept = RT_BUF(step->limits.output_bytes) },
                                .err = { .fd = -1, .type = RETORT_EVENT_STDERR, .kept = RT_BUF(step->limits.output_bytes) },
                                .report = RT_BUF(RT_LANG_REPORT_MAX), .report_fd = -1, .stdin_source = -1,
-                               .stdin_sink = -1, .guest = { -1, -1, -1, -1 } };
-        int r = open_stdin(p, with_stdin ? run->request : &nothing, err);
-        if (r == 0)
+                               .stdin_sink = -1, .terminal = -1, .guest = { -1, -1, -1, -1 } };
+        bool terminal = with_stdin && run->request->terminal_columns > 0;
+        int r = terminal ? open_terminal(p, run->request, err) : open_stdin(p, with_stdin ? run->request : &nothing, err);
+        if (r == 0 && !terminal)
                 r = open_output(&p->out.fd, &p->guest[1], err);
-        if (r == 0)
+        if (r == 0 && !terminal)
                 r = open_output(&p->err.fd, &p->guest[2], err);
         if (r == 0)
                 r = open_output(&p->report_fd, &p->guest[3], err);
@@ -90,6 +130,9 @@ void rt_pump_close(struct rt_pump *p) {
         p->err.fd = rt_close(p->err.fd);
         p->report_fd = rt_close(p->report_fd);
         p->stdin_sink = rt_close(p->stdin_sink);
+        if (p->terminal >= 0)
+                set_terminal(p->run, -1);
+        p->terminal = rt_close(p->terminal);
         rt_buf_clear(&p->out.kept);
         rt_buf_clear(&p->err.kept);
         rt_buf_clear(&p->report);
@@ -169,6 +212,9 @@ static ssize_t write_quietly(int fd, const char *data, size_t size) {
 }
 
 static void end_stdin(struct rt_pump *p) {
+        static const char end_of_file = 4; /* Ctrl-D: a terminal has no other end */
+        if (p->terminal >= 0 && p->stdin_sink >= 0)
+                (void)!write(p->stdin_sink, &end_of_file, 1);
         p->stdin_sink = rt_close(p->stdin_sink);
         p->stdin_source = -1;
 }
@@ -205,7 +251,10 @@ static bool pump_once(struct rt_pump *p, int slot_fd, int timeout_ms) {
                 [SINK] = { p->stdin_sink, p->n_fed ? POLLOUT : 0, 0 },
                 [CANCEL] = { p->cancelled ? -1 : p->run->cancel_fd, POLLIN, 0 },
         };
-        if (poll(wait, N_WATCHED, timeout_ms) <= 0)
+        uint64_t before = rt_now_ns();
+        int ready = poll(wait, N_WATCHED, timeout_ms);
+        p->waited_ns += rt_now_ns() - before;
+        if (ready <= 0)
                 return false;
         if (wait[OUT].revents)
                 read_output(p, &p->out);
@@ -230,19 +279,22 @@ int rt_pump_until_report(struct rt_pump *p, struct rt_slot *slot, int timeout_ms
         bool killed = false;
         for (;;) {
                 uint64_t now = rt_now_ns();
-                if (now >= deadline)
-                        return rt_fail(err, RETORT_E_SYSTEM, "the box has not reported in %d ms", timeout_ms);
-                if (pump_once(p, rt_slot_fd(slot), (int)((deadline - now) / 1000000u) + 1))
+                bool late = now >= deadline; /* the caller's callback may be why: what is there now still counts */
+                if (pump_once(p, rt_slot_fd(slot), late ? 0 : (int)((deadline - now) / 1000000u) + 1))
                         break;
+                if (late)
+                        return rt_fail(err, RETORT_E_SYSTEM, "the box has not reported in %d ms", timeout_ms);
                 if ((p->over || p->cancelled || p->nomem) && !killed) {
                         rt_slot_kill(slot);
                         killed = true;
                 }
         }
         int r = rt_slot_report(slot, 0, ret_report, err);
-        /* Everything that could write is dead: what is in the pipes is all there is. */
-        uint64_t drained = rt_now_ns() + DRAIN_MS * 1000000ull;
-        while ((p->out.fd >= 0 || p->err.fd >= 0 || p->report_fd >= 0) && rt_now_ns() < drained)
+        /* Everything that could write is dead: what is in the pipes is all there is. Only our own waiting is bounded, not
+         * the time the caller takes for what there is. */
+        end_stdin(p);
+        p->waited_ns = 0;
+        while ((p->out.fd >= 0 || p->err.fd >= 0 || p->report_fd >= 0) && p->waited_ns < DRAIN_MS * 1000000ull)
                 (void)pump_once(p, -1, DRAIN_MS);
         return r;
 }

@@ -30,7 +30,9 @@ struct rt_pump {
         int stdin_sink;   /* its pipe, else -1 */
         char fed[4096];   /* read from the source, not yet taken by the pipe */
         size_t n_fed;
+        int terminal;     /* the master of the run's terminal, else -1; the streams hold copies */
         int guest[4];     /* the guest's ends: stdin, stdout, stderr, report */
+        uint64_t waited_ns; /* time in which there was nothing to do */
         bool over;        /* the output limit was reached */
         bool cancelled;
         bool nomem;
@@ -44,6 +46,9 @@ void rt_pump_handed_over(struct rt_pump *pump);
 int rt_pump_until_report(struct rt_pump *pump, struct rt_slot *slot, int timeout_ms, struct rt_box_report *ret_report,
                          struct retort_error *err);
 void rt_pump_close(struct rt_pump *pump);
+
+/* The size of the run's terminal, if it has one now. */
+void rt_run_resize(struct rt_run *run, unsigned columns, unsigned rows);
 
 /* Tells the caller's callback; fills seq and at_ns. */
 void rt_run_tell(struct rt_run *run, struct retort_event event);
