@@ -126,7 +126,7 @@ static void start_program(int socket, bool terminal, const int fds[RT_WIRE_MAX_F
         for (int i = 0; i < 4; i++) /* all that came is above 3: the socket is 3, and stays open above them */
                 if (dup2(fds[i + 1], i) < 0)
                         die_with(socket, errno);
-        if (terminal && ioctl(0, TIOCSCTTY, 0) < 0)
+        if (terminal && syscall(SYS_ioctl, 0, TIOCSCTTY, 0) < 0)
                 die_with(socket, errno);
         (void)execve(argv[0], argv, env);
         die_with(socket, errno);
