@@ -110,7 +110,7 @@ static int open_stdin(struct session *s, struct retort_error *err) {
         return 0;
 }
 
-static int start(struct session *s, json_t *message, struct retort_error *err) {
+static int start(struct session *s, struct rt_http_socket *socket, json_t *message, struct retort_error *err) {
         struct retort_request *request = NULL;
         struct rt_refusal refusal = { 0 };
         unsigned columns = 0, rows = 0;
@@ -136,6 +136,8 @@ static int start(struct session *s, json_t *message, struct retort_error *err) {
                                       .userdata = s };
         struct rt_ticket *ticket = NULL;
         (void)atomic_fetch_add(&s->references, 1); /* for on_end */
+        rt_http_socket_hold(socket);
+        s->socket = socket;
         r = rt_service_run(s->service, &order, &ticket, &refusal, err);
         retort_request_free(request);
         atomic_store(&s->ticket, ticket);
@@ -183,8 +185,10 @@ static void on_message(struct rt_http_socket *socket, bool text, const void *dat
                 json_t *message = json_loadb(data, size, JSON_REJECT_DUPLICATES, &wrong);
                 if (!json_is_object(message))
                         r = rt_fail(&err, RETORT_E_INPUT, "not a JSON object: line %d, column %d", wrong.line, wrong.column);
+                else if (s->started)
+                        r = control(s, message, &err);
                 else
-                        r = s->started ? control(s, message, &err) : start(s, message, &err);
+                        r = start(s, socket, message, &err);
                 s->started = s->started || r == 0;
                 json_decref(message);
         } else {
@@ -218,15 +222,9 @@ void rt_native_attach(struct rt_exchange *x) {
         s->service = x->service;
         s->caller = x->caller;
         s->stdin_ours = s->stdin_theirs = -1;
-        atomic_init(&s->references, 2); /* the socket's, and ours until we have held it */
+        atomic_init(&s->references, 1); /* the socket's, until on_close */
         const struct rt_http_socket_config config = { .protocol = "retort.attach.v1", .on_message = on_message,
                                                       .on_close = on_close, .userdata = s };
-        struct rt_http_socket *socket = rt_http_socket_open(x->http, &config);
-        if (socket) {
-                rt_http_socket_hold(socket);
-                s->socket = socket;
-        } else {
+        if (!rt_http_socket_open(x->http, &config))
                 let_go(s); /* there will be no on_close */
-        }
-        let_go(s);
 }
