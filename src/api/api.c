@@ -18,6 +18,7 @@ enum { PEM_MAX = 1 << 20 };
 struct rt_api {
         struct rt_service *service;
         struct rt_http *http;
+        struct rt_offload *offload;
         char *certificate;
         char *key;
 };
@@ -83,6 +84,19 @@ static int admit(struct rt_exchange *x, const struct rt_route *route) {
 
 /* ---- the server's callbacks ---- */
 
+static void handle(struct rt_exchange *x, const struct rt_route *route) {
+        if (!route->waits) {
+                route->handle(x);
+                return;
+        }
+        rt_exchange_keep(x);
+        if (!rt_offload(x->api->offload, x, route->handle)) {
+                x->refusal.retry_after_s = 1;
+                rt_exchange_refuse(x, 503, "busy", "too many requests are waiting for the disk");
+                rt_exchange_end(x);
+        }
+}
+
 static void route_to(struct rt_exchange *x) {
         static const struct rt_face *const faces[] = { &rt_face_native, &rt_face_runtime };
         const struct rt_route *route = NULL;
@@ -99,7 +113,7 @@ static void route_to(struct rt_exchange *x) {
         else if (!route)
                 rt_exchange_refuse(x, 404, "not-found", "there is nothing at this path");
         else if (admit(x, route) == 0)
-                route->handle(x);
+                handle(x, route);
 }
 
 static void on_request(struct rt_http_request *http, void *userdata) {
@@ -155,6 +169,8 @@ int rt_api_open(struct rt_api **ret_api, struct rt_service *service, const int *
                 .max_connections_per_ip = (unsigned)c->server_max_connections_per_ip, .hosts = or_null(c->server_hosts),
                 .origins = or_null(c->server_origins), .on_request = on_request, .on_gone = on_gone, .userdata = api };
         if (r == 0)
+                r = rt_offload_open(&api->offload, err);
+        if (r == 0)
                 r = rt_http_open(&api->http, &http, err);
         if (r < 0) {
                 rt_api_close(api, 0);
@@ -173,6 +189,7 @@ void rt_api_close(struct rt_api *api, unsigned deadline_ms) {
                 return;
         if (api->http)
                 rt_http_close(api->http, deadline_ms);
+        rt_offload_close(api->offload);
         free(api->certificate);
         free(api->key);
         free(api);

@@ -43,6 +43,7 @@ struct rt_route {
         const char *path;   /* "/v1/jobs/{id}" */
         void (*handle)(struct rt_exchange *x);
         uint32_t scope; /* RT_SCOPE_*; RT_ROUTE_OPEN: no key needed */
+        bool waits;     /* for the disk or for a slow hash: its handler gets a thread of its own */
 };
 
 struct rt_face {
@@ -63,6 +64,15 @@ int rt_api_open(struct rt_api **ret_api, struct rt_service *service, const int *
 unsigned rt_api_port(const struct rt_api *api);
 /* Stops taking connections; what goes on may end until the deadline. */
 void rt_api_close(struct rt_api *api, unsigned deadline_ms);
+
+/* ---- work that waits ---- */
+
+struct rt_offload;
+int rt_offload_open(struct rt_offload **ret_offload, struct retort_error *err);
+/* Finishes what was taken on. */
+void rt_offload_close(struct rt_offload *offload);
+/* Calls handle(x) on a thread that may wait. false: too much is waiting already. */
+bool rt_offload(struct rt_offload *offload, struct rt_exchange *x, void (*handle)(struct rt_exchange *x));
 
 /* ---- exchanges ---- */
 

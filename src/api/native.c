@@ -6,13 +6,13 @@
 
 static const struct rt_route routes[] = {
         { "POST", "/v1/runs", rt_native_run, RT_SCOPE_RUN },
-        { "POST", "/v1/jobs", rt_native_job_accept, RT_SCOPE_JOBS },
+        { "POST", "/v1/jobs", rt_native_job_accept, RT_SCOPE_JOBS, true },
         { "GET", "/v1/jobs", rt_native_job_list, RT_SCOPE_JOBS },
         { "GET", "/v1/jobs/{id}", rt_native_job_get, RT_SCOPE_JOBS },
         { "GET", "/v1/jobs/{id}/events", rt_native_job_events, RT_SCOPE_JOBS },
-        { "DELETE", "/v1/jobs/{id}", rt_native_job_cancel, RT_SCOPE_JOBS },
+        { "DELETE", "/v1/jobs/{id}", rt_native_job_cancel, RT_SCOPE_JOBS, true },
         { "GET", "/v1/attach", rt_native_attach, RT_SCOPE_RUN },
-        { "GET", "/v1/languages", rt_native_languages, RT_SCOPE_RUN },
+        { "GET", "/v1/languages", rt_native_languages, RT_SCOPE_RUN, true },
         { "GET", "/v1/isolation", rt_native_isolation, RT_SCOPE_RUN },
         { "GET", "/v1/status", rt_native_status, RT_SCOPE_ADMIN },
         { "GET", "/metrics", rt_native_metrics, RT_SCOPE_METRICS },
