@@ -82,6 +82,8 @@ int rt_service_run(struct rt_service *service, const struct rt_run_order *order,
                    struct rt_refusal *ret_refusal, struct retort_error *err);
 /* Ends it; on_end still comes, with an outcome that is `cancelled`, if it did not before. Not after rt_service_close. */
 void rt_ticket_cancel(struct rt_ticket *ticket);
+/* The size of its terminal, if it has one by now. */
+void rt_ticket_resize(struct rt_ticket *ticket, unsigned columns, unsigned rows);
 void rt_ticket_free(struct rt_ticket *ticket);
 
 /* ---- jobs: kept until somebody asks ---- */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The native face: everything, strict. What it promises stands in openapi.json, and a test holds it to that.
+ */
+#include "api/native.h"
+
+static const struct rt_route routes[] = {
+        { "POST", "/v1/runs", rt_native_run, RT_SCOPE_RUN },
+        { "POST", "/v1/jobs", rt_native_job_accept, RT_SCOPE_JOBS, true },
+        { "GET", "/v1/jobs", rt_native_job_list, RT_SCOPE_JOBS },
+        { "GET", "/v1/jobs/{id}", rt_native_job_get, RT_SCOPE_JOBS },
+        { "GET", "/v1/jobs/{id}/events", rt_native_job_events, RT_SCOPE_JOBS },
+        { "DELETE", "/v1/jobs/{id}", rt_native_job_cancel, RT_SCOPE_JOBS, true },
+        { "GET", "/v1/attach", rt_native_attach, RT_SCOPE_RUN },
+        { "GET", "/v1/languages", rt_native_languages, RT_SCOPE_RUN, true },
+        { "GET", "/v1/isolation", rt_native_isolation, RT_SCOPE_RUN },
+        { "GET", "/v1/status", rt_native_status, RT_SCOPE_ADMIN },
+        { "GET", "/metrics", rt_native_metrics, RT_SCOPE_METRICS },
+        { "GET", "/healthz", rt_native_health, RT_ROUTE_OPEN },
+        { "GET", "/readyz", rt_native_ready, RT_ROUTE_OPEN },
+        { "GET", "/openapi.json", rt_native_openapi, RT_ROUTE_OPEN },
+        { 0 },
+};
+
+const struct rt_face rt_face_native = { .prefix = "/v1", .routes = routes };

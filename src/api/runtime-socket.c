@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /ws/execute: the first text is {"language", "code"}, every later one a line for the program's stdin; what the program
+ * writes comes back as raw text, both streams together, lines ended by CR LF for a terminal that shows them. Close
+ * codes as ever: 1013 no room, 1007 code or language missing, 1011 cannot start, 1008 too much output or too long.
+ * Unlike ever: the socket closes with 1000 when the program ends, no character is cut in two, a refused first text gives
+ * its place back, and runs are kept in the user's history.
+ */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "api/runtime.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "base/util.h"
+
+enum { SESSIONS_MAX = 50, WALL_MS = 60000, OUTPUT_MAX = 1048576, SEND_TIMEOUT_MS = 30000, LINE_MAX_BYTES = 65536 };
+
+struct session {
+        atomic_int references;
+        struct rt_service *service;
+        struct rt_caller caller;
+        struct rt_http_socket *socket;
+        _Atomic(struct rt_ticket *) ticket;
+        atomic_bool closed;
+        bool started;
+        bool after_cr;
+        int stdin_ours;
+        int stdin_theirs;
+        char *language;
+        char *code;
+};
+
+static atomic_int sessions; /* of the process: the one number that the face promises */
+
+static void let_go(struct session *s) {
+        if (atomic_fetch_sub(&s->references, 1) != 1)
+                return;
+        struct rt_ticket *ticket = atomic_load(&s->ticket);
+        if (ticket)
+                rt_ticket_free(ticket);
+        (void)rt_close(s->stdin_ours);
+        (void)rt_close(s->stdin_theirs);
+        if (s->socket)
+                rt_http_socket_let_go(s->socket);
+        free(s->language);
+        free(s->code);
+        free(s);
+        (void)atomic_fetch_sub(&sessions, 1);
+}
+
+static void cancel(struct session *s) {
+        atomic_store(&s->closed, true);
+        struct rt_ticket *ticket = atomic_load(&s->ticket);
+        if (ticket)
+                rt_ticket_cancel(ticket);
+}
+
+static void say(struct rt_http_socket *socket, int code, const char *text) {
+        if (text)
+                (void)rt_http_socket_send(socket, true, text, strlen(text), SEND_TIMEOUT_MS);
+        rt_http_socket_close(socket, code, "");
+}
+
+/* ---- from the run ---- */
+
+/* "\n" becomes "\r\n"; what is "\r\n" already stays, also across two pieces. */
+static void send_text(struct session *s, const char *data, size_t size) {
+        rt_auto_buf struct rt_buf text = RT_BUF(2 * size + 1);
+        for (size_t i = 0; i < size; i++) {
+                if (data[i] == '\n' && !s->after_cr)
+                        (void)rt_buf_add(&text, "\r", 1);
+                (void)rt_buf_add(&text, &data[i], 1);
+                s->after_cr = data[i] == '\r';
+        }
+        if (text.size && rt_http_socket_send(s->socket, true, text.data, text.size, SEND_TIMEOUT_MS) < 0)
+                cancel(s);
+}
+
+static void on_event(const struct retort_event *event, void *userdata) {
+        struct session *s = userdata;
+        rt_auto_arena struct rt_arena arena = { 0 };
+        if (event->type != RETORT_EVENT_STDOUT && event->type != RETORT_EVENT_STDERR)
+                return;
+        const char *clean = rt_text_clean(&arena, event->data.data, event->data.size); /* text frames are UTF-8 */
+        if (clean && !atomic_load(&s->closed))
+                send_text(s, clean, strlen(clean));
+}
+
+static void on_end(struct retort_outcome *outcome, const struct retort_error *err, void *userdata) {
+        struct session *s = userdata;
+        rt_auto_arena struct rt_arena arena = { 0 };
+        if (!outcome) {
+                char *text = rt_arena_printf(&arena, "Error: Failed to start session: %s", err->message);
+                say(s->socket, 1011, text);
+        } else if (outcome->status == RETORT_OUTPUT_LIMIT) {
+                say(s->socket, 1008, "Error: Maximum output limit exceeded.");
+        } else if (outcome->status == RETORT_WALL_LIMIT) {
+                say(s->socket, 1008, "Session timed out after 60 seconds.");
+        } else {
+                say(s->socket, outcome->status == RETORT_INTERNAL ? 1011 : 1000, NULL);
+        }
+        if (outcome)
+                rt_runtime_remember(s->service, &s->caller, 0, s->language, s->code, outcome);
+        retort_outcome_free(outcome);
+        let_go(s);
+}
+
+/* ---- from the client ---- */
+
+static int start_run(struct session *s, struct rt_http_socket *socket, struct rt_refusal *refusal, struct retort_error *err) {
+        int ends[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+                return rt_fail_errno(err, "cannot make a socket");
+        s->stdin_ours = ends[0];
+        s->stdin_theirs = ends[1];
+        struct retort_request request = rt_runtime_request(s->language, s->code, NULL);
+        request.limits = (struct retort_limits){ .wall_ms = WALL_MS, .output_bytes = OUTPUT_MAX };
+        request.stdin_fd = s->stdin_theirs;
+        struct rt_run_order order = { .caller = s->caller, .request = &request, .on_event = on_event, .on_end = on_end, .userdata = s };
+        struct rt_ticket *ticket = NULL;
+        rt_http_socket_hold(socket);
+        s->socket = socket;
+        (void)atomic_fetch_add(&s->references, 1);
+        int r = rt_service_run(s->service, &order, &ticket, refusal, err);
+        atomic_store(&s->ticket, ticket);
+        if (r < 0)
+                let_go(s);
+        else if (atomic_load(&s->closed))
+                cancel(s);
+        return r;
+}
+
+static void start(struct session *s, struct rt_http_socket *socket, const void *data, size_t size) {
+        rt_auto_arena struct rt_arena arena = { 0 };
+        struct rt_refusal refusal = { 0 };
+        struct retort_error err = { 0 };
+        json_t *body = json_loadb(data, size, JSON_REJECT_DUPLICATES, NULL);
+        const char *code = json_string_value(json_object_get(body, "code"));
+        const char *language = json_string_value(json_object_get(body, "language"));
+        s->started = true;
+        if (!json_is_object(body)) {
+                say(socket, 1011, "Error: Failed to start session: the first message must be a JSON object");
+        } else if (!code || !*code || !language || !*language) {
+                say(socket, 1007, "Error: 'code' and 'language' are required.");
+        } else {
+                s->code = strdup(code);
+                s->language = strdup(language);
+                int r = s->code && s->language ? start_run(s, socket, &refusal, &err) : rt_fail_nomem(&err);
+                char *text = r < 0 ? rt_arena_printf(&arena, "Error: Failed to start session: %s", err.message) : NULL;
+                if (r < 0 && refusal.why)
+                        say(socket, 1013, "Server at capacity — please try again shortly.");
+                else if (r < 0)
+                        say(socket, 1011, text);
+        }
+        json_decref(body);
+}
+
+static void on_message(struct rt_http_socket *socket, bool text, const void *data, size_t size, void *userdata) {
+        struct session *s = userdata;
+        (void)text;
+        if (!s->started) {
+                start(s, socket, data, size);
+                return;
+        }
+        if (s->stdin_ours < 0)
+                return;
+        struct iovec line[] = { { (void *)(uintptr_t)data, size }, { "\n", 1 } };
+        struct msghdr message = { .msg_iov = line, .msg_iovlen = 2 };
+        ssize_t n = size > LINE_MAX_BYTES ? -1 : sendmsg(s->stdin_ours, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n >= 0 && n < (ssize_t)size + 1) {
+                say(socket, 1008, "Error: the program does not read its input.");
+                cancel(s);
+        }
+}
+
+static void on_close(struct rt_http_socket *socket, int code, void *userdata) {
+        (void)socket;
+        (void)code;
+        cancel(userdata);
+        let_go(userdata);
+}
+
+/* Over the number of sessions the socket is opened all the same, to say so as the front end expects it. */
+static void turn_away(struct rt_exchange *x) {
+        static const struct rt_http_socket_config config = { .max_message = 0 };
+        struct rt_http_socket *socket = rt_http_socket_open(x->http, &config);
+        if (socket)
+                say(socket, 1013, "Server at capacity — please try again shortly.");
+}
+
+void rt_runtime_socket(struct rt_exchange *x) {
+        if (!rt_http_wants_socket(x->http)) {
+                rt_runtime_reply(x, 400, false, "this path is a WebSocket: ask for the upgrade", NULL);
+                return;
+        }
+        if (atomic_fetch_add(&sessions, 1) >= SESSIONS_MAX) {
+                (void)atomic_fetch_sub(&sessions, 1);
+                turn_away(x);
+                return;
+        }
+        struct session *s = calloc(1, sizeof *s);
+        if (!s) {
+                (void)atomic_fetch_sub(&sessions, 1);
+                rt_runtime_reply(x, 500, false, "out of memory", NULL);
+                return;
+        }
+        s->service = x->service;
+        s->caller = x->caller;
+        s->stdin_ours = s->stdin_theirs = -1;
+        atomic_init(&s->references, 1);
+        const struct rt_http_socket_config config = { .on_message = on_message, .on_close = on_close, .userdata = s };
+        if (!rt_http_socket_open(x->http, &config))
+                let_go(s);
+}
