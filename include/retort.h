@@ -382,6 +382,17 @@ RETORT_API int retort_run_wait(retort_engine *engine, const struct retort_reques
 RETORT_API int retort_submit(retort_engine *engine, const struct retort_request *request,
                              retort_event_fn on_event, void *userdata, retort_run **ret_run,
                              struct retort_error *err);
+/* Whether retort_submit would take this request: 0, or what is wrong with it. Does not block. */
+RETORT_API int retort_request_check(retort_engine *engine, const struct retort_request *request,
+                                    struct retort_error *err);
+/* Checks and copies a request as retort_submit does, but starts nothing: retort_perform runs it, once, on the
+ * thread that calls it, and meanwhile retort_cancel ends it (also before it began). The time between the two
+ * counts as queue time. For those who have a queue and threads of their own. */
+RETORT_API int retort_prepare(retort_engine *engine, const struct retort_request *request,
+                              retort_event_fn on_event, void *userdata, retort_run **ret_run,
+                              struct retort_error *err);
+/* As retort_run_wait, for what retort_prepare made. A second call gives RETORT_E_INPUT. */
+RETORT_API int retort_perform(retort_run *run, struct retort_outcome **ret_outcome, struct retort_error *err);
 /* Waits for the outcome, at most timeout_ms (-1: as long as it takes, which the limits bound).
  * RETORT_E_TIMEOUT: not yet, may be called again. The outcome is the caller's; a second call after
  * success gives RETORT_E_INPUT. */

@@ -13,7 +13,7 @@
 #include "base/util.h"
 #include "cli/cli.h"
 #include "cli/out.h"
-#include "cli/suggest.h"
+#include "base/suggest.h"
 #include "cli/text.h"
 
 const struct rt_cmd *rt_cli_find(const struct rt_cmd *const *cmds, const char *name) {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "cli/suggest.h"
+#include "base/suggest.h"
 
 struct parse {
         const struct rt_opt *opts;

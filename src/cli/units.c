@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 #include "base/util.h"
-#include "cli/suggest.h"
+#include "base/suggest.h"
 
 /* A limit that is added to retort.h without a name here does not compile. */
 #define NAME_wall_ms "wall"

@@ -114,12 +114,9 @@ void retort_engine_close(retort_engine *engine) {
 
 /* ---- running ---- */
 
-/* Puts the run among those that closing must cancel. */
+/* Puts the run, which has a cancel_fd, among those that closing must cancel. */
 static int enlist(struct rt_run *run, struct retort_error *err) {
         struct retort_engine *engine = run->engine;
-        run->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (run->cancel_fd < 0)
-                return rt_fail_errno(err, "cannot make an eventfd");
         (void)pthread_mutex_lock(&engine->lock);
         bool closing = engine->closing;
         if (!closing) {
@@ -127,10 +124,12 @@ static int enlist(struct rt_run *run, struct retort_error *err) {
                 engine->runs = run;
         }
         (void)pthread_mutex_unlock(&engine->lock);
-        if (!closing)
-                return 0;
-        run->cancel_fd = rt_close(run->cancel_fd);
-        return rt_fail(err, RETORT_E_CLOSED, "the engine is closing");
+        return closing ? rt_fail(err, RETORT_E_CLOSED, "the engine is closing") : 0;
+}
+
+static int open_cancel(struct rt_run *run, struct retort_error *err) {
+        run->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        return run->cancel_fd < 0 ? rt_fail_errno(err, "cannot make an eventfd") : 0;
 }
 
 static void delist(struct rt_run *run) {
@@ -148,11 +147,13 @@ static void delist(struct rt_run *run) {
 int retort_run_wait(retort_engine *engine, const struct retort_request *request, retort_event_fn on_event,
                     void *userdata, struct retort_outcome **ret_outcome, struct retort_error *err) {
         struct rt_run run = { .engine = engine, .request = request, .on_event = on_event, .userdata = userdata, .terminal = -1 };
-        int r = enlist(&run, err);
-        if (r < 0)
-                return r;
-        r = rt_engine_run(&run, ret_outcome, err);
-        delist(&run);
+        int r = open_cancel(&run, err);
+        if (r == 0)
+                r = enlist(&run, err);
+        if (r == 0) {
+                r = rt_engine_run(&run, ret_outcome, err);
+                delist(&run);
+        }
         (void)rt_close(run.cancel_fd);
         return r;
 }
@@ -160,7 +161,9 @@ int retort_run_wait(retort_engine *engine, const struct retort_request *request,
 struct retort_run {
         struct rt_run run;
         struct retort_request *request;
-        pthread_t thread;
+        pthread_t thread; /* of retort_submit */
+        bool have_thread;
+        bool performed;
         pthread_mutex_t lock;
         pthread_cond_t ended;
         bool done;
@@ -194,12 +197,14 @@ static void free_run(struct retort_run *run) {
         free(run);
 }
 
-int retort_submit(retort_engine *engine, const struct retort_request *request, retort_event_fn on_event,
-                  void *userdata, retort_run **ret_run, struct retort_error *err) {
+int retort_request_check(retort_engine *engine, const struct retort_request *request, struct retort_error *err) {
         struct retort_error local = { 0 };
-        if (!err)
-                err = &local;
-        int r = rt_engine_check(engine, request, err);
+        return rt_engine_check(engine, request, err ? err : &local);
+}
+
+int retort_prepare(retort_engine *engine, const struct retort_request *request, retort_event_fn on_event,
+                   void *userdata, retort_run **ret_run, struct retort_error *err) {
+        int r = retort_request_check(engine, request, err);
         if (r < 0)
                 return r;
         struct retort_run *run = calloc(1, sizeof *run);
@@ -212,18 +217,46 @@ int retort_submit(retort_engine *engine, const struct retort_request *request, r
         (void)pthread_condattr_destroy(&monotonic);
         (void)pthread_mutex_init(&run->lock, NULL);
         run->run = (struct rt_run){ .engine = engine, .on_event = on_event, .userdata = userdata, .cancel_fd = -1,
-                                    .terminal = -1 };
+                                    .terminal = -1, .begun_ns = rt_now_ns() };
         r = rt_model_request_copy(request, &run->request, err);
         run->run.request = run->request;
         if (r == 0)
-                r = enlist(&run->run, err);
-        if (r == 0 && pthread_create(&run->thread, NULL, run_submitted, run) != 0) {
-                delist(&run->run);
-                r = rt_fail(err, RETORT_E_SYSTEM, "cannot start a thread");
-        }
+                r = open_cancel(&run->run, err);
         if (r < 0) {
                 free_run(run);
                 return r;
+        }
+        *ret_run = run;
+        return 0;
+}
+
+int retort_perform(retort_run *run, struct retort_outcome **ret_outcome, struct retort_error *err) {
+        if (run->have_thread || run->performed)
+                return rt_fail(err, RETORT_E_INPUT, "the run was performed before");
+        run->performed = true;
+        int r = enlist(&run->run, err);
+        if (r < 0)
+                return r;
+        r = rt_engine_run(&run->run, ret_outcome, err);
+        delist(&run->run);
+        return r;
+}
+
+int retort_submit(retort_engine *engine, const struct retort_request *request, retort_event_fn on_event,
+                  void *userdata, retort_run **ret_run, struct retort_error *err) {
+        struct retort_run *run = NULL;
+        int r = retort_prepare(engine, request, on_event, userdata, &run, err);
+        if (r == 0)
+                r = enlist(&run->run, err);
+        if (r < 0) {
+                retort_run_free(run);
+                return r;
+        }
+        run->have_thread = pthread_create(&run->thread, NULL, run_submitted, run) == 0;
+        if (!run->have_thread) {
+                delist(&run->run);
+                retort_run_free(run);
+                return rt_fail(err, RETORT_E_SYSTEM, "cannot start a thread");
         }
         *ret_run = run;
         return 0;
@@ -274,6 +307,7 @@ void retort_run_free(retort_run *run) {
         if (!run)
                 return;
         retort_cancel(run);
-        (void)pthread_join(run->thread, NULL);
+        if (run->have_thread)
+                (void)pthread_join(run->thread, NULL);
         free_run(run);
 }

@@ -52,7 +52,7 @@ struct rt_run {
         retort_event_fn on_event;
         void *userdata;
         int cancel_fd; /* eventfd: readable once the run is to end */
-        uint64_t begun_ns;
+        uint64_t begun_ns;  /* when it was submitted; 0: when it starts */
         uint64_t seq;
         int terminal; /* the master of its terminal, or -1; read and changed under the engine's lock */
         struct rt_run *next;

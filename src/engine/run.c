@@ -283,7 +283,9 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         struct retort_error local = { 0 };
         if (!err)
                 err = &local;
-        run->begun_ns = rt_now_ns();
+        uint64_t started_ns = rt_now_ns();
+        if (run->begun_ns == 0)
+                run->begun_ns = started_ns;
         struct rt_model_outcome *made = rt_model_outcome_new();
         if (!made)
                 return rt_fail_nomem(err);
@@ -302,7 +304,7 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         s.steps = rt_arena_array(&made->arena, RT_LANG_MAX_STEPS, sizeof *s.steps);
         uint64_t planned_ns = rt_now_ns();
         r = s.steps ? rt_engine_slot_take(run, &slot, err) : rt_fail_nomem(err);
-        uint64_t queue_ns = rt_now_ns() - planned_ns;
+        uint64_t queue_ns = rt_now_ns() - planned_ns + (started_ns - run->begun_ns);
         if (r == 0 && strcmp(rt_slot_places(slot)->work, guess.work) != 0) { /* no mount namespace: other places */
                 const struct rt_slot_places *p = rt_slot_places(slot);
                 places = (struct rt_lang_places){ p->work, p->tmp, p->runtimes };
@@ -312,7 +314,7 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         if (r == 0)
                 r = run_steps(&s, err);
         bool cancelled = r == RETORT_E_CLOSED && rt_run_cancelled(run);
-        fill_outcome(&s, queue_ns, planned_ns - run->begun_ns);
+        fill_outcome(&s, queue_ns, planned_ns - started_ns);
         if (cancelled)
                 made->pub.status = RETORT_CANCELLED;
         else if (r < 0)

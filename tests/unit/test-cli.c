@@ -22,7 +22,7 @@
 #include "cli/opts.h"
 #include "cli/out.h"
 #include "cli/program.h"
-#include "cli/suggest.h"
+#include "base/suggest.h"
 #include "cli/summary.h"
 #include "cli/text.h"
 #include "cli/units.h"
