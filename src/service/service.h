@@ -17,19 +17,22 @@
 struct rt_service;
 struct rt_config; /* service/config.h */
 
-/* Opens engine and store, requeues what a dead server left, starts the workers. config is the service's own until
- * rt_service_close. */
+/* Opens engine and store, requeues what a dead server left, starts the workers. config stays the caller's and lives until
+ * rt_service_close has returned. */
 int rt_service_open(struct rt_service **ret_service, const struct rt_config *config, struct retort_error *err);
 /* No new runs (they get RETORT_E_CLOSED); what runs may end until deadline_ms, then is cancelled; queued jobs stay in the
  * store. */
 void rt_service_drain(struct rt_service *service, unsigned deadline_ms);
 void rt_service_close(struct rt_service *service);
-/* Keys, tenants' quotas and limits from a configuration read anew (SIGHUP). */
+/* Keys, tenants' quotas and limits from a configuration read anew (SIGHUP). The old configuration must live on, as the new
+ * one, until rt_service_close; engine, store and slots stay as they were opened. */
 int rt_service_reload(struct rt_service *service, const struct rt_config *config, struct retort_error *err);
 
 retort_engine *rt_service_engine(struct rt_service *service);
 struct rt_store *rt_service_store(struct rt_service *service);
 const struct rt_config *rt_service_config(struct rt_service *service);
+/* The key of the webhooks' signatures. *ret_random (may be NULL): none is configured, this one is to be shown once. */
+const char *rt_service_callback_secret(struct rt_service *service, bool *ret_random);
 
 /* ---- who asks ---- */
 
@@ -77,6 +80,7 @@ struct rt_run_order {
  * there is no room (*ret_refusal). The ticket is valid until rt_ticket_free, which may be called before the end. */
 int rt_service_run(struct rt_service *service, const struct rt_run_order *order, struct rt_ticket **ret_ticket,
                    struct rt_refusal *ret_refusal, struct retort_error *err);
+/* Ends it; on_end still comes, with an outcome that is `cancelled`, if it did not before. Not after rt_service_close. */
 void rt_ticket_cancel(struct rt_ticket *ticket);
 /* The size of its terminal, if it has one by now. */
 void rt_ticket_resize(struct rt_ticket *ticket, unsigned columns, unsigned rows);
