@@ -66,8 +66,7 @@ struct rt_service {
         struct rt_store *store;
         struct rt_log log;
         struct rt_metrics metrics;
-        char callback_secret[65];
-        bool callback_secret_is_random;
+        char callback_secret[65]; /* a random one, for when none is configured */
 
         pthread_mutex_t lock;
         pthread_cond_t work;   /* something to pick, or to stop for */

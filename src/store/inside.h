@@ -16,7 +16,7 @@ enum {
         RT_STORE_READERS = 4,      /* read-only connections */
         RT_STORE_GROUP = 256,      /* writes in one transaction */
         RT_STORE_QUEUE = 4096,     /* writes that may wait */
-        RT_STORE_PATIENCE_S = 10,  /* before "the store is behind" */
+        RT_STORE_PATIENCE_MS = 10000, /* before "the store is behind" */
         RT_STORE_BUSY_MS = 5000,   /* for somebody else's lock on the file */
         RT_STORE_CLEAN_ROWS = 32,  /* removed at once */
 };
@@ -96,7 +96,7 @@ struct rt_store {
         char *path;        /* the file itself; NULL: in memory */
         char *uri; /* in memory: what its connections share */
         int lock_fd;
-        uint64_t keep_jobs_ms, keep_history_ms;
+        uint64_t keep_jobs_ms, keep_history_ms, patience_ms;
         struct rt_conn writer_conn; /* the writer's thread's own */
         pthread_t writer;
         bool have_writer;

@@ -86,6 +86,8 @@ int rt_store_job_add(struct rt_store *store, const struct rt_store_job *job, str
         int r = check_job(job, err);
         if (r < 0)
                 return r;
+        if (job->idempotency_key && !arena)
+                return rt_fail(err, RETORT_E_BUG, "a job with an idempotency key needs an arena");
         struct add add = { .jobs = job, .n = 1, .arena = arena };
         r = rt_store_write(store, add_one, &add, size_of(job->request_json), err);
         if (r == 0 && ret_existing)

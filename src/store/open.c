@@ -130,6 +130,7 @@ static struct rt_store *new_store(const struct rt_store_config *config) {
         store->last = &store->first;
         store->keep_jobs_ms = config->keep_jobs_ms ? config->keep_jobs_ms : WEEK_MS;
         store->keep_history_ms = config->keep_history_ms;
+        store->patience_ms = RT_STORE_PATIENCE_MS;
         (void)pthread_mutex_init(&store->lock, NULL);
         (void)pthread_cond_init(&store->work, NULL);
         (void)pthread_cond_init(&store->room, NULL);

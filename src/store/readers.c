@@ -23,7 +23,7 @@ static void give_back(struct rt_store *store, struct rt_conn *conn) {
 }
 
 int rt_store_lend(struct rt_store *store, struct rt_lent *ret_lent, struct retort_error *err) {
-        uint64_t until = rt_now_ns() + RT_STORE_PATIENCE_S * 1000000000ull;
+        uint64_t until = rt_now_ns() + store->patience_ms * 1000000;
         (void)pthread_mutex_lock(&store->lock);
         struct rt_conn *conn;
         bool in_time = true;
@@ -31,8 +31,8 @@ int rt_store_lend(struct rt_store *store, struct rt_lent *ret_lent, struct retor
                 in_time = rt_store_wait(store, &store->returned, until);
         (void)pthread_mutex_unlock(&store->lock);
         if (!conn)
-                return rt_fail(err, RETORT_E_SYSTEM, "the store is behind: no connection to read with for %d s",
-                               RT_STORE_PATIENCE_S);
+                return rt_fail(err, RETORT_E_SYSTEM, "the store is behind: no connection to read with for %u ms",
+                               (unsigned)store->patience_ms);
         int r = conn->db ? 0 : rt_conn_open(conn, store, SQLITE_OPEN_READONLY, err);
         if (r < 0) {
                 give_back(store, conn);

@@ -3,7 +3,11 @@
  * What outlives the process: tenants, keys, jobs and their outcomes, users, saved code, submissions. SQLite in WAL mode with
  * synchronous=FULL. All writes go through one thread that groups whatever is waiting into one transaction; a write
  * call returns when its group is on the disk. Reads use connections of their own and never wait for writes.
- * Times are Unix milliseconds. Rows handed out live in the caller's arena.
+ * Times are Unix milliseconds. Rows handed out live in the caller's arena. A limit of 0 is none.
+ *
+ * Any thread may call any function. What is wrong with a value is RETORT_E_INPUT; what the disk or the file refuse is
+ * RETORT_E_SYSTEM, as is "the store is behind" after 10 s without a turn. Writing goes on when the disk has room again.
+ * One process at a time has a file open; ret_ values may be NULL where nobody wants them.
  */
 #pragma once
 
@@ -63,6 +67,7 @@ int rt_store_key_add(struct rt_store *store, struct rt_store_key *key, struct re
 int rt_store_keys(struct rt_store *store, struct rt_arena *arena, struct rt_store_key **ret, size_t *ret_n,
                   struct retort_error *err);
 int rt_store_key_revoke(struct rt_store *store, int64_t id, int64_t now_ms, struct retort_error *err);
+/* Kept to the minute: a use within a minute of the last one kept does not wait for the disk. */
 int rt_store_key_used(struct rt_store *store, int64_t id, int64_t now_ms, struct retort_error *err);
 
 /* ---- jobs ---- */
@@ -94,14 +99,14 @@ struct rt_store_job {
  * that has it (in arena), whose request must be the same, else RETORT_E_INPUT. */
 int rt_store_job_add(struct rt_store *store, const struct rt_store_job *job, struct rt_arena *arena,
                      const char **ret_existing, struct retort_error *err);
-/* Many at once, in one transaction: all or none. */
+/* Many at once, in one transaction: all or none. An idempotency key that was used before is RETORT_E_INPUT here. */
 int rt_store_jobs_add(struct rt_store *store, const struct rt_store_job *jobs, size_t n, struct retort_error *err);
 /* queued -> running; false in *ret_taken when it is no longer queued. */
 int rt_store_job_start(struct rt_store *store, const char *id, int64_t now_ms, bool *ret_taken, struct retort_error *err);
 /* Any -> done, once: false in *ret_first when it was done before (then nothing changes). */
 int rt_store_job_finish(struct rt_store *store, const char *id, int64_t now_ms, const char *status, const char *outcome_json,
                         const char *events_ndjson, bool *ret_first, struct retort_error *err);
-/* running -> queued, for a server that starts again. */
+/* running -> queued, for a server that starts again. Harmless when queued, RETORT_E_INPUT when done. */
 int rt_store_job_requeue(struct rt_store *store, const char *id, struct retort_error *err);
 /* RETORT_E_INPUT "no such job" when there is none of this tenant (tenant 0: any). */
 int rt_store_job_get(struct rt_store *store, const char *id, int64_t tenant_id, struct rt_arena *arena,
@@ -110,7 +115,7 @@ struct rt_store_job_filter {
         int64_t tenant_id; /* 0: all */
         int state;         /* -1: any */
         const char *status; /* NULL: any */
-        const char *language; /* NULL: any */
+        const char *language; /* NULL: any; as the request has it */
         const char *after_id; /* page: jobs older than this one; NULL: from the newest */
         size_t limit;
         bool oldest_first;
@@ -118,7 +123,7 @@ struct rt_store_job_filter {
 };
 int rt_store_jobs(struct rt_store *store, const struct rt_store_job_filter *filter, struct rt_arena *arena,
                   struct rt_store_job **ret_jobs, size_t *ret_n, struct retort_error *err);
-/* Jobs done whose callback is due at now_ms. */
+/* Jobs done whose callback is due at now_ms, with their texts. */
 int rt_store_callbacks_due(struct rt_store *store, int64_t now_ms, size_t limit, struct rt_arena *arena,
                            struct rt_store_job **ret_jobs, size_t *ret_n, struct retort_error *err);
 int rt_store_callback_note(struct rt_store *store, const char *id, int32_t state, int32_t attempts, int64_t next_ms,
@@ -128,7 +133,7 @@ int rt_store_callback_note(struct rt_store *store, const char *id, int32_t state
 
 struct rt_store_user {
         int64_t id;
-        const char *email; /* unique, compared without case */
+        const char *email; /* unique, compared without case (of ASCII letters) */
         const char *name;
         const char *password_hash; /* crypt(3) form; NULL: cannot log in by password */
         const char *provider;      /* "LOCAL", "GUEST" */
@@ -173,6 +178,7 @@ struct rt_store_submission {
         int64_t execution_ms;
         int64_t created_ms;
 };
+/* A code that is not this user's, or is gone by now, is kept as 0; fills id and code_id. */
 int rt_store_submission_add(struct rt_store *store, struct rt_store_submission *submission, struct retort_error *err);
 int rt_store_submissions(struct rt_store *store, int64_t user_id, int64_t code_id, size_t limit, struct rt_arena *arena,
                          struct rt_store_submission **ret, size_t *ret_n, struct retort_error *err); /* newest first */

@@ -26,8 +26,8 @@ bool rt_store_wait(struct rt_store *store, pthread_cond_t *cond, uint64_t until_
 
 /* ---- the callers' side ---- */
 
-static int behind(struct retort_error *err) {
-        return rt_fail(err, RETORT_E_SYSTEM, "the store is behind: nothing was written for %d s", RT_STORE_PATIENCE_S);
+static int behind(const struct rt_store *store, struct retort_error *err) {
+        return rt_fail(err, RETORT_E_SYSTEM, "the store is behind: no turn to write for %u ms", (unsigned)store->patience_ms);
 }
 
 static void unlink_write(struct rt_store *store, struct rt_write *write) {
@@ -48,7 +48,7 @@ static int enqueue(struct rt_store *store, struct rt_write *write, uint64_t unti
         if (store->closing)
                 return rt_fail(err, RETORT_E_CLOSED, "the store is closing");
         if (store->n_waiting >= RT_STORE_QUEUE)
-                return behind(err);
+                return behind(store, err);
         *store->last = write;
         store->last = &write->next;
         store->n_waiting++;
@@ -63,7 +63,7 @@ static int await(struct rt_store *store, struct rt_write *write, uint64_t until,
                 in_time = rt_store_wait(store, &write->wake, until);
         if (!write->taken) {
                 unlink_write(store, write);
-                return behind(err);
+                return behind(store, err);
         }
         while (!write->done)
                 (void)pthread_cond_wait(&write->wake, &store->lock);
@@ -75,7 +75,7 @@ static int await(struct rt_store *store, struct rt_write *write, uint64_t until,
 int rt_store_write(struct rt_store *store, int (*run)(struct rt_conn *conn, void *data, struct retort_error *err),
                    void *data, size_t bytes, struct retort_error *err) {
         struct rt_write write = { .run = run, .data = data, .bytes = bytes, .wake = PTHREAD_COND_INITIALIZER };
-        uint64_t until = rt_now_ns() + RT_STORE_PATIENCE_S * 1000 * MS;
+        uint64_t until = rt_now_ns() + store->patience_ms * MS;
         (void)pthread_mutex_lock(&store->lock);
         int r = enqueue(store, &write, until, err);
         if (r == 0)
@@ -202,6 +202,11 @@ static int probe(struct rt_conn *conn, void *data, struct retort_error *err) {
         return n < 0 ? (int)n : 0;
 }
 
+static uint64_t clean_pause_ns(const struct rt_store *store) {
+        uint64_t pause = store->keep_jobs_ms / 16;
+        return (pause > CLEAN_MOST_MS ? CLEAN_MOST_MS : pause < CLEAN_LEAST_MS ? CLEAN_LEAST_MS : pause) * MS;
+}
+
 /* What is done when nobody waits. Returns when it wants to be called again. */
 static uint64_t idle(struct rt_store *store) {
         bool ill = store->health < 0;
@@ -216,18 +221,14 @@ static uint64_t idle(struct rt_store *store) {
         (void)pthread_mutex_lock(&store->lock);
         if (ill)
                 note_health(store, r < 0 ? r : write.result, &write.err);
-        if (ill || more)
-                return rt_now_ns() + (more ? 0 : PROBE_MS * MS);
-        uint64_t pause = store->keep_jobs_ms / 16;
-        pause = pause > CLEAN_MOST_MS ? CLEAN_MOST_MS : pause < CLEAN_LEAST_MS ? CLEAN_LEAST_MS : pause;
-        return rt_now_ns() + pause * MS;
+        return rt_now_ns() + (more ? 0 : ill ? PROBE_MS * MS : clean_pause_ns(store));
 }
 
 static void *write_all(void *argument) {
         struct rt_store *store = argument;
         (void)pthread_setname_np(pthread_self(), "store-writer");
         (void)pthread_mutex_lock(&store->lock);
-        uint64_t due = rt_now_ns();
+        uint64_t due = rt_now_ns() + clean_pause_ns(store);
         while (store->first || !store->closing) {
                 if (store->first)
                         serve(store);

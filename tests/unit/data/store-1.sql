@@ -1,0 +1,22 @@
+-- A store of form 1 as it was written: the schema, and a little of everything. Never changed.
+PRAGMA auto_vacuum = INCREMENTAL;
+PRAGMA journal_mode = WAL;
+BEGIN;
+CREATE TABLE tenant (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, quotas TEXT NOT NULL DEFAULT '{}') STRICT;
+CREATE TABLE api_key (id INTEGER PRIMARY KEY AUTOINCREMENT, tenant_id INTEGER NOT NULL REFERENCES tenant, name TEXT NOT NULL, prefix TEXT NOT NULL, hash TEXT NOT NULL UNIQUE, scopes TEXT NOT NULL, created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL DEFAULT 0, revoked_ms INTEGER NOT NULL DEFAULT 0, last_used_ms INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE job (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE CHECK (length(id) = 26), tenant_id INTEGER NOT NULL REFERENCES tenant, state INTEGER NOT NULL DEFAULT 0 CHECK (state IN (0, 1, 2)), priority INTEGER NOT NULL, language TEXT, idempotency_key TEXT, callback_url TEXT, traceparent TEXT, created_ms INTEGER NOT NULL, started_ms INTEGER NOT NULL DEFAULT 0, finished_ms INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, status TEXT, callback_state INTEGER NOT NULL DEFAULT 0, callback_attempts INTEGER NOT NULL DEFAULT 0, callback_next_ms INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE job_request (seq INTEGER PRIMARY KEY REFERENCES job ON DELETE CASCADE, json TEXT NOT NULL) STRICT;
+CREATE TABLE job_outcome (seq INTEGER PRIMARY KEY REFERENCES job ON DELETE CASCADE, json TEXT, events TEXT) STRICT;
+CREATE INDEX job_of_tenant ON job (tenant_id, seq);
+CREATE INDEX job_open ON job (state, seq) WHERE state < 2;
+CREATE INDEX job_finished ON job (finished_ms) WHERE state = 2;
+CREATE INDEX job_callback ON job (callback_next_ms) WHERE state = 2 AND callback_state = 0 AND callback_url IS NOT NULL;
+CREATE UNIQUE INDEX job_idempotent ON job (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
+INSERT INTO tenant (id, name) VALUES (1, 'default');
+INSERT INTO api_key VALUES (1, 1, 'old', 'rt_', 'hash', 'run', 1, 0, 0, 0);
+INSERT INTO job (id, tenant_id, priority, language, created_ms, state, status, finished_ms) VALUES ('01JSTORE000000000000000001', 1, 0, 'c', 1, 2, 'ok', 9), ('01JSTORE000000000000000002', 1, 5, 'c', 2, 0, NULL, 0);
+INSERT INTO job_request VALUES (1, '{"language":"c"}'), (2, '{"language":"c"}');
+INSERT INTO job_outcome VALUES (1, '{"status":"ok"}', NULL);
+PRAGMA application_id = 1383363188;
+PRAGMA user_version = 1;
+COMMIT;
