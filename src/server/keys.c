@@ -135,7 +135,7 @@ static int open_store(struct rt_config *config, struct rt_store **ret_store, str
         int r = rt_settings_place(config, &own, err);
         if (r == 0)
                 r = rt_host_become(config, own, err); /* or the server could not write what root has made */
-        const struct rt_store_config store = { .path = config->store_path, .keep_jobs_ms = config->jobs_keep };
+        const struct rt_store_config store = { .path = config->store_path, .keep_jobs_ms = config->jobs_keep, .beside = true };
         return r < 0 ? r : rt_store_open(ret_store, &store, err);
 }
 
