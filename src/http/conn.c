@@ -43,8 +43,11 @@ static uint64_t phase_ms(const struct rt_http_config *config, enum rt_http_phase
 }
 
 static void set_phase(struct rt_http_conn *conn, enum rt_http_phase phase) {
+        enum { LEFT_MS = 1000 };
         uint64_t ms = phase_ms(&conn->server->config, phase);
         conn->phase = phase;
+        if (phase == RT_HTTP_IDLE && conn->peer_left && ms > LEFT_MS)
+                ms = LEFT_MS; /* MHD does not always notice; what was pipelined before has its chance */
         conn->deadline = ms ? rt_now_ns() + ms * RT_HTTP_MS : 0;
 }
 
@@ -167,6 +170,8 @@ void rt_http_conn_left(struct rt_http_conn *conn) {
                         (void)shutdown(conn->fd, SHUT_RDWR); /* MHD may be waiting for it to take more */
                 }
         }
+        if (!request && conn->phase == RT_HTTP_IDLE)
+                set_phase(conn, RT_HTTP_IDLE);
         (void)pthread_mutex_unlock(&conn->lock);
 }
 

@@ -117,7 +117,9 @@ static enum MHD_Result on_head(struct rt_http_conn *conn, struct MHD_Connection 
         rt_http_conn_enter(conn, answered || !request->has_body ? RT_HTTP_BUSY : RT_HTTP_BODY);
         if (answered && request->has_body)
                 return queue(request); /* now, and the body is not read; MHD ends the connection behind it */
+        (void)pthread_mutex_lock(&request->lock);
         request->handed = answered;
+        (void)pthread_mutex_unlock(&request->lock);
         return MHD_YES;
 }
 
@@ -184,6 +186,7 @@ void rt_http_finished(void *cls, struct MHD_Connection *mhd, void **context, enu
         (void)pthread_mutex_lock(&request->lock);
         bool whole = code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !request->gone;
         struct rt_http_socket *socket = rt_take(request->socket);
+        struct MHD_Response *unsent = rt_take(request->response); /* a stream's holds the request: a ring */
         request->finished = true;
         request->gone = request->gone || !whole;
         request->conn = NULL;
@@ -193,6 +196,8 @@ void rt_http_finished(void *cls, struct MHD_Connection *mhd, void **context, enu
         (void)pthread_cond_broadcast(&request->moved);
         (void)pthread_mutex_unlock(&request->lock);
 
+        if (unsent)
+                MHD_destroy_response(unsent);
         if (socket)
                 rt_http_socket_abandon(socket);
         if (!whole && request->seen && server->config.on_gone)

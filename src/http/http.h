@@ -8,11 +8,15 @@
  *      rt_http_reply, or rt_http_stream_open, or rt_http_socket_open;
  *   3. the request is freed by the server when its answer is out or its client has gone. Whoever answers later holds
  *      a reference (rt_http_hold) and lets go of it after answering.
- * A client that leaves before the answer is complete is told to on_gone, once, from any thread.
+ * A client that leaves before the answer is complete is told to on_gone, once, from any thread. One that closes its
+ * sending half only counts as having left, unless its answer is complete already: the two cannot be told apart.
  *
  * The server refuses by itself, with a problem document: heads over the limit (431), bodies over the limit (413, before
  * reading them when Content-Length says so), two Content-Lengths or Content-Length with chunked (400), a Host that is not
- * among the allowed ones (421), an Origin that is not allowed (403), heads and bodies that take too long (408).
+ * among the allowed ones (421), an Origin that is not allowed (403), heads and bodies that take too long (408). Under TLS
+ * a client that is too slow, or whose chunked body is too large, is cut without words. Paths that would mislead whoever
+ * routes by them ("..", NUL, escaped slashes, bad escapes, what is not UTF-8) get 400. A reader that takes nothing of its
+ * answer for idle_timeout_ms is gone.
  */
 #pragma once
 
@@ -99,7 +103,8 @@ void rt_http_reply(struct rt_http_request *request, int status, const struct rt_
 struct rt_http_stream *rt_http_stream_open(struct rt_http_request *request, int status,
                                            const struct rt_http_header *headers, size_t buffer_bytes);
 /* Adds to the stream; waits while the buffer is full, at most timeout_ms (-1: as long as the client is there): a slow reader
- * slows the writer. Not to be called on a thread of the server. 0, or -1 when the client has gone or the time is over. */
+ * slows the writer. Not to be called on a thread of the server. 0, or -1 when the client has gone or the time is over (a part may have been
+ * taken: only closing is sensible then), and for the body of a HEAD. */
 int rt_http_stream_write(struct rt_http_stream *stream, const void *data, size_t size, int timeout_ms);
 void rt_http_stream_close(struct rt_http_stream *stream);
 
@@ -110,7 +115,7 @@ struct rt_http_socket_config {
         size_t max_message;    /* 0: 1 MiB; larger ones end the socket with 1009 */
         size_t max_queued;     /* bytes waiting to be sent; 0: 4 MiB. A sender waits while it is full */
         unsigned ping_ms;      /* 0: 20 s; a peer that does not answer two is gone */
-        /* A whole message; on a thread of the socket, never two at once. */
+        /* A whole message; on the one thread that serves all sockets: it must not block. */
         void (*on_message)(struct rt_http_socket *socket, bool text, const void *data, size_t size, void *userdata);
         /* The last thing ever called: code as in RFC 6455 section 7.4 (1006: without a close frame). */
         void (*on_close)(struct rt_http_socket *socket, int code, void *userdata);
@@ -122,7 +127,8 @@ bool rt_http_wants_socket(const struct rt_http_request *request);
 /* Answers 101. The socket is valid until on_close returns, and on as long as it is held. NULL: it is not a right request
  * (which has been answered 400 or 426). */
 struct rt_http_socket *rt_http_socket_open(struct rt_http_request *request, const struct rt_http_socket_config *config);
-/* Queues a message. Any thread. Waits while the queue is full, at most timeout_ms. 0, or -1: gone or late. */
+/* Queues a message. Any thread. Waits while the queue is full, at most timeout_ms; in on_message and on_close never. 0, or
+ * -1: gone or late. */
 int rt_http_socket_send(struct rt_http_socket *socket, bool text, const void *data, size_t size, int timeout_ms);
 /* Starts the closing handshake; what is queued goes out first. Any thread; more than once is harmless. */
 void rt_http_socket_close(struct rt_http_socket *socket, int code, const char *reason);

@@ -174,6 +174,8 @@ static void *watch(void *cls) {
                         on_event(&w, &events[i]);
                 any = sweep(&w, rt_now_ns());
         }
+        take_over(&w); /* what came while it was stopped; nothing comes after that */
+        (void)sweep(&w, rt_now_ns());
         return NULL;
 }
 

@@ -376,6 +376,8 @@ int main(int argc, char **argv) {
         pthread_t worker;
         if (rt_http_open(&server, &s.config, &err) < 0) {
                 (void)printf("failed %d %s\n", rt_count_fds() - fds, err.message);
+                free((void *)(uintptr_t)s.config.tls_certificate);
+                free((void *)(uintptr_t)s.config.tls_key);
                 return 1;
         }
         if (pthread_create(&worker, NULL, work, NULL))
