@@ -353,7 +353,7 @@ struct retort_config {
         const char *scratch_dir;  /* for hosts without mount namespaces; NULL: $TMPDIR, else the system's */
         unsigned slots;           /* boxes at most at once; 0: twice the CPUs; at most 128 */
         unsigned warm_slots;      /* boxes kept ready; 0: one for each CPU, at most slots */
-        bool no_warm;             /* make no box before it is asked for */
+        bool no_warm;             /* make no box before it is asked for, keep none for the next run */
         struct retort_limits ceilings;      /* 0: as in RETORT_LIMITS */
         enum retort_isolation minimum;      /* refuse to open below this */
         const char *disable; /* comma-separated isolation mechanisms to do without, for tests of the fallbacks:

@@ -16,6 +16,13 @@ const TRACEBACK_MAX = 24 * 1024;
 const at = process.execArgv.indexOf('--require');
 if (at >= 0) process.execArgv.splice(at, 2);
 
+// A box shows nothing of the host's /proc/cpuinfo; a program that starts a worker for each of os.cpus() would start none.
+const os = require('os');
+if (os.cpus().length === 0 && os.availableParallelism) {
+  os.cpus = () => Array.from({ length: os.availableParallelism() }, () => (
+    { model: 'unknown', speed: 0, times: { user: 0, nice: 0, sys: 0, idle: 0, irq: 0 } }));
+}
+
 function isWanted() {
   try {
     const stat = fs.fstatSync(REPORT_FD);

@@ -6,6 +6,28 @@
 
 Sys.unsetenv("R_PROFILE_USER") # the program's own children have nothing to report
 
+# A box has neither timedatectl's daemon, which R asks for the time zone, nor /proc/cpuinfo, where it counts processors.
+local({
+  zone <- if (file.exists("/etc/timezone")) readLines("/etc/timezone", 1, warn = FALSE) else
+    if (!file.exists("/etc/localtime")) "UTC"
+  if (length(zone) == 1 && nzchar(zone)) {
+    unlockBinding(".sys.timezone", baseenv())
+    assign(".sys.timezone", zone, baseenv())
+    lockBinding(".sys.timezone", baseenv())
+  }
+})
+setHook(packageEvent("parallel", "onLoad"), function(...) {
+  space <- asNamespace("parallel")
+  own <- space$detectCores
+  counted <- function(all.tests = FALSE, logical = TRUE) {
+    n <- own(all.tests, logical)
+    if (is.na(n)) as.integer(system2("nproc", stdout = TRUE)) else n
+  }
+  unlockBinding("detectCores", space)
+  assign("detectCores", counted, space)
+  lockBinding("detectCores", space)
+})
+
 if (grepl("^(pipe|socket):", Sys.readlink("/proc/self/fd/3"))) globalCallingHandlers(error = local({
   value_max <- 16 * 1024 # characters: a report is at most 256 KiB, and JSON may write one as six bytes
   calls_max <- 100

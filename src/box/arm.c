@@ -35,6 +35,34 @@ static void tell_failure(int socket, const struct retort_error *err) {
         (void)rt_wire_send(socket, &message, NULL, 0);
 }
 
+pid_t rt_clone(uint64_t flags, int *ret_pidfd, int group) {
+        struct clone_args args = { .flags = flags, .exit_signal = SIGCHLD };
+        if (ret_pidfd) {
+                args.flags |= CLONE_PIDFD;
+                args.pidfd = (uintptr_t)ret_pidfd;
+        }
+        if (group >= 0) {
+                args.flags |= CLONE_INTO_CGROUP;
+                args.cgroup = (uint64_t)group;
+        }
+        pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+        if (pid >= 0 || errno != ENOSYS)
+                return pid;
+        /* Containers hide clone3 because its flags cannot be filtered. */
+        args.flags &= ~(uint64_t)CLONE_INTO_CGROUP;
+        pid = (pid_t)syscall(SYS_clone, args.flags | SIGCHLD, NULL, ret_pidfd, NULL, 0);
+        char text[16];
+        (void)snprintf(text, sizeof text, "%d", (int)pid);
+        if (pid > 0 && group >= 0 && rt_write_file_at(group, "cgroup.procs", text) < 0) {
+                (void)kill(pid, SIGKILL);
+                (void)waitpid(pid, NULL, __WALL);
+                if (ret_pidfd)
+                        *ret_pidfd = rt_close(*ret_pidfd);
+                return -1;
+        }
+        return pid;
+}
+
 /* What retort-init could regain by being executed as the slot's root is what stays in the bounding set: ids only, and
  * only where there are ids to change to. */
 static int narrow_capabilities(const struct rt_keeper *k) {
@@ -83,23 +111,30 @@ static void be_init(const struct rt_keeper *k, int socket) {
 }
 
 static pid_t clone_init(struct rt_keeper *k) {
-        struct clone_args args = { .flags = CLONE_PIDFD, .pidfd = (uintptr_t)&k->init_pidfd, .exit_signal = SIGCHLD };
+        uint64_t flags = 0;
         if (rt_keeper_has(k, RT_BOX_PID_NS))
-                args.flags |= CLONE_NEWPID;
+                flags |= CLONE_NEWPID;
         if (rt_keeper_has(k, RT_BOX_IPC_NS))
-                args.flags |= CLONE_NEWIPC;
-        if (k->cgroup.leaf >= 0) {
-                args.flags |= CLONE_INTO_CGROUP;
-                args.cgroup = (uint64_t)k->cgroup.leaf;
-        }
-        return (pid_t)syscall(SYS_clone3, &args, sizeof args);
+                flags |= CLONE_NEWIPC;
+        return rt_clone(flags, &k->init_pidfd, k->cgroup.leaf);
+}
+
+/* For RLIMIT_NPROC the kernel counts an id's processes, threads included: what of them is not the guest's? */
+static uint32_t others_of_guest(const struct rt_keeper *k) {
+        enum { A_FEW = 64 }; /* the user may start more */
+        if (k->can_setuid || k->cgroup.have[RT_CG_PIDS])
+                return 0;
+        if (rt_keeper_has(k, RT_BOX_USER_NS))
+                return 2; /* the keeper and the box's first process: the count is kept for each user namespace */
+        return rt_tasks_of_user(getuid()) + A_FEW;
 }
 
 /* Tells init who the guest is, and waits for a parked process. */
 static int await_parked(struct rt_keeper *k, struct retort_error *err) {
         struct rt_wire_message message = { .op = RT_ARM };
         message.arm = (struct rt_wire_arm){ .mechanisms = k->mechanisms, .guest_uid = k->guest_uid,
-                                            .can_setuid = k->can_setuid, .places = k->places };
+                                            .can_setuid = k->can_setuid, .others = others_of_guest(k),
+                                            .places = k->places };
         if (rt_wire_send(k->init_socket, &message, NULL, 0) < 0)
                 return rt_fail_errno(err, "cannot speak to retort-init");
         struct pollfd wait = { .fd = k->init_socket, .events = POLLIN };
@@ -173,7 +208,7 @@ int rt_keeper_kill_strays(uint64_t deadline) {
 int rt_keeper_kill_box(struct rt_keeper *k, struct retort_error *err) {
         int r = 0;
         if (k->init > 0) {
-                (void)syscall(SYS_pidfd_send_signal, k->init_pidfd, SIGKILL, NULL, 0);
+                (void)kill(k->init, SIGKILL); /* not waited for yet: the number is still its own */
                 struct pollfd wait = { .fd = k->init_pidfd, .events = POLLIN };
                 int ready;
                 do
@@ -190,7 +225,7 @@ int rt_keeper_kill_box(struct rt_keeper *k, struct retort_error *err) {
         k->init_socket = rt_close(k->init_socket);
         k->listener = rt_close(k->listener);
         k->proc = rt_close(k->proc);
-        if (rt_keeper_has(k, RT_BOX_PID_NS))
+        if (r == 0 && rt_keeper_has(k, RT_BOX_PID_NS)) /* who may still live must not see what lies below */
                 rt_root_unmount_proc();
         return r;
 }

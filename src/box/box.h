@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "box/report.h"
 #include "retort.h"
 
 /* ---- what isolation there is ---- */
@@ -104,47 +105,10 @@ int rt_slot_fd(const struct rt_slot *slot);
 /* Ends the step that goes on; its report still comes. Async-signal-safe. */
 void rt_slot_kill(struct rt_slot *slot);
 
-/* What the box saw. */
-struct rt_box_report {
-        uint32_t ended_by;    /* enum rt_box_end */
-        int32_t exec_errno;   /* the program could not be started: why; 0: it was */
-        int32_t wait_status;  /* of the step's own process, as wait(2) gives it */
-        int32_t denied_call;  /* number of the refused system call */
-        uint32_t denied_arch_ok; /* 0: it came through another architecture's gate */
-        uint32_t file_limit_hit; /* a file had grown to file_bytes */
-        uint32_t disk_full;
-        uint64_t oom_kills;
-        uint64_t refused_forks;
-        uint64_t setup_ns;
-        uint64_t wall_ns;
-        uint64_t cpu_ns;
-        uint64_t user_ns;
-        uint64_t system_ns;
-        uint64_t peak_memory_bytes;
-        uint64_t processes;
-        uint64_t largest_file_bytes;
-        uint64_t disk_used_bytes;
-};
-
-enum rt_box_end {
-        RT_END_EXIT,      /* by itself: see wait_status */
-        RT_END_WALL,
-        RT_END_CPU,
-        RT_END_MEMORY,
-        RT_END_PROCESSES,
-        RT_END_DENIED,
-        RT_END_KILLED,    /* by rt_slot_kill */
-        RT_END_LOST       /* the box died under us */
-};
-
 /* Reads the report of the step. Blocks until there is one, at most timeout_ms. */
 int rt_slot_report(struct rt_slot *slot, int timeout_ms, struct rt_box_report *ret_report,
                    struct retort_error *err);
-/* Makes the slot as new. An error (also "something odd was seen") means: throw it away. Blocks, at most 10 s. */
+/* Makes the slot as new, in two halves: asked for at once, then waited for (at most 10 s), so that several slots are made
+ * as new at the same time. An error (also "something odd was seen") means: throw it away. */
 int rt_slot_recycle(struct rt_slot *slot, struct retort_error *err);
-
-/* The verdict on a report: pure. Fills status, exit code, signal and limit. Names of system calls come from the
- * policy; hit->how may point into isolation. */
-enum retort_status rt_box_verdict(const struct rt_box_report *report, const struct retort_limits *limits,
-                                  const struct rt_box_isolation *isolation, int *ret_exit_code,
-                                  int *ret_signal, struct retort_hit *ret_hit);
+int rt_slot_await(struct rt_slot *slot, struct retort_error *err);

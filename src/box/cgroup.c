@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "box/cgroup.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
+#include "box/cgroup-tree.h"
 
 /* ---- the files, in both versions ---- */
 
-enum file { MEMORY_MAX, SWAP_MAX, MEMORY_PEAK, OOM_KILLS, PIDS_MAX, PIDS_NOW, PIDS_PEAK, PIDS_REFUSED, CPU_ALL,
+enum file { MEMORY_MAX, SWAP_MAX, MEMORY_PEAK, MEMORY_NOW, OOM_KILLS, PIDS_MAX, PIDS_NOW, PIDS_PEAK, PIDS_REFUSED, CPU_ALL,
             CPU_USER, CPU_SYSTEM, N_FILES };
 _Static_assert((int)N_FILES <= (int)RT_CGROUP_FILES, "struct rt_cgroup has room for every file");
 
@@ -35,6 +35,7 @@ static const struct file_spec specs[N_FILES] = {
         [MEMORY_MAX] = { RT_CG_MEMORY, { 0, "memory.limit_in_bytes", "memory.max" }, { 0 }, { 0 }, false, true },
         [SWAP_MAX] = { RT_CG_MEMORY, { 0, "memory.memsw.limit_in_bytes", "memory.swap.max" }, { 0 }, { 0 }, true, true },
         [MEMORY_PEAK] = { RT_CG_MEMORY, { 0, "memory.max_usage_in_bytes", "memory.peak" }, { 0 }, { 0, 1, 1 }, true, true },
+        [MEMORY_NOW] = { RT_CG_MEMORY, { 0, NULL, "memory.current" }, { 0 }, { 0, 1, 1 }, true, false },
         [OOM_KILLS] = { RT_CG_MEMORY, { 0, "memory.oom_control", "memory.events" }, { 0, "oom_kill", "oom_kill" },
                         { 0, 1, 1 }, false, false },
         [PIDS_MAX] = { RT_CG_PIDS, { 0, "pids.max", "pids.max" }, { 0 }, { 0 }, false, true },
@@ -72,72 +73,7 @@ static int write_number(const struct rt_cgroup *cgroup, enum file file, uint64_t
         return pwrite(cgroup->files[file], text, (size_t)n, 0) == n ? 0 : -1;
 }
 
-/* ---- finding the host's groups ---- */
-
-/* Where a hierarchy is mounted and where in it we are: "/sys/fs/cgroup/memory" + "/a/b". version 2 has no name. */
-static int own_group(int version, const char *controller, char *ret_path, size_t size) {
-        rt_auto_free char *mounts = NULL;
-        rt_auto_free char *groups = NULL;
-        if (rt_read_file_at(AT_FDCWD, "/proc/self/mounts", 4 << 20, &mounts, NULL, NULL) < 0 ||
-            rt_read_file_at(AT_FDCWD, "/proc/self/cgroup", 1 << 20, &groups, NULL, NULL) < 0)
-                return -1;
-        char at[256] = "";
-        char *save = NULL;
-        for (char *line = strtok_r(mounts, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-                char where[256], type[32], options[512];
-                if (sscanf(line, "%*s %255s %31s %511s", where, type, options) != 3)
-                        continue;
-                bool v2 = strcmp(type, "cgroup2") == 0;
-                bool v1 = strcmp(type, "cgroup") == 0;
-                char padded[520], wanted[64];
-                (void)snprintf(padded, sizeof padded, ",%s,", options);
-                (void)snprintf(wanted, sizeof wanted, ",%s,", controller ? controller : "");
-                if ((version == 2 && v2) || (version == 1 && v1 && strstr(padded, wanted)))
-                        (void)snprintf(at, sizeof at, "%s", where);
-        }
-        if (!at[0])
-                return -1;
-        for (char *line = strtok_r(groups, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-                char *list = strchr(line, ':');
-                char *path = list ? strchr(list + 1, ':') : NULL;
-                if (!path)
-                        continue;
-                *path++ = 0;
-                char padded[300], wanted[64];
-                (void)snprintf(padded, sizeof padded, ",%s,", list + 1);
-                (void)snprintf(wanted, sizeof wanted, ",%s,", controller ? controller : "");
-                if (version == 2 ? list[1] == 0 : strstr(padded, wanted) != NULL) {
-                        int n = snprintf(ret_path, size, "%s%s", at, strcmp(path, "/") == 0 ? "" : path);
-                        return n > 0 && (size_t)n < size ? 0 : -1;
-                }
-        }
-        return -1;
-}
-
-/* Empties and removes a group below dir, and what is below it. */
-static void remove_tree(int dir, const char *name) {
-        rt_auto_close int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *list = fd >= 0 ? fdopendir(dup(fd)) : NULL;
-        for (struct dirent *e; list && (e = readdir(list));)
-                if (e->d_type == DT_DIR && e->d_name[0] != '.')
-                        remove_tree(fd, e->d_name);
-        if (list)
-                (void)closedir(list);
-        for (int tries = 0; unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno == EBUSY && tries < 500; tries++)
-                (void)usleep(2000); /* the kernel is still burying the last process */
-}
-
-/* Groups of jailers that were killed before they could clean up. */
-static void remove_stale(int parent) {
-        DIR *list = fdopendir(dup(parent));
-        for (struct dirent *e; list && (e = readdir(list));) {
-                long pid = strncmp(e->d_name, "retort.", 7) == 0 ? strtol(e->d_name + 7, NULL, 10) : 0;
-                if (pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH)
-                        remove_tree(parent, e->d_name);
-        }
-        if (list)
-                (void)closedir(list);
-}
+/* ---- the host's side ---- */
 
 static void tell(struct rt_box_isolation *isolation, enum rt_mechanism m, enum rt_mechanism_state state,
                  const char *reason, const char *mend) {
@@ -150,11 +86,11 @@ static int make_base(struct rt_cgroup_base *base, const char *path, enum rt_cgro
         rt_auto_close int parent = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (parent < 0)
                 return -1;
-        remove_stale(parent);
-        if (mkdirat(parent, base->name, 0755) < 0 && errno != EEXIST)
+        rt_cgroup_remove_stale(parent);
+        if (mkdirat(parent, base->name, 0700) < 0 && errno != EEXIST)
                 return -1;
         base->dirs[c] = openat(parent, base->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (base->dirs[c] < 0)
+        if (base->dirs[c] < 0 || (flock(base->dirs[c], LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK))
                 return -1;
         base->parents[c] = rt_take_fd(&parent);
         return 0;
@@ -174,7 +110,9 @@ static bool usable_v1(struct rt_cgroup_base *base, enum rt_cgroup_controller c) 
 static void drop_base(struct rt_cgroup_base *base, int c) {
         base->dirs[c] = rt_close(base->dirs[c]);
         if (base->parents[c] >= 0)
-                remove_tree(base->parents[c], base->name);
+                rt_cgroup_remove_tree(base->parents[c], base->name);
+        if (base->parents[c] >= 0 && base->version == 2)
+                rt_cgroup_take_back(base->parents[c]);
         base->parents[c] = rt_close(base->parents[c]);
 }
 
@@ -184,7 +122,7 @@ static bool open_v1(struct rt_cgroup_base *base, uint32_t disable) {
                 char path[600];
                 if (disable & (1u << mechanism_of[c]))
                         continue;
-                if (own_group(1, controller_names[1][c], path, sizeof path) < 0)
+                if (rt_cgroup_own(1, controller_names[1][c], path, sizeof path) < 0)
                         continue;
                 if (make_base(base, path, c) < 0 || !usable_v1(base, c))
                         drop_base(base, c);
@@ -194,49 +132,21 @@ static bool open_v1(struct rt_cgroup_base *base, uint32_t disable) {
         return any;
 }
 
-/* v2 lets only groups without processes share out controllers. If all that is in ours is this jailer and the
- * process that started it, a leaf takes them. */
-static int make_room(int group) {
-        rt_auto_free char *pids = NULL;
-        if (rt_read_file_at(group, "cgroup.procs", 1 << 16, &pids, NULL, NULL) < 0)
-                return -1;
-        char *save = NULL;
-        rt_auto_free char *copy = strdup(pids);
-        for (char *p = copy ? strtok_r(copy, "\n", &save) : NULL; p; p = strtok_r(NULL, "\n", &save))
-                if (strtol(p, NULL, 10) != getpid() && strtol(p, NULL, 10) != getppid())
-                        return -1;
-        if (mkdirat(group, "retort-host", 0755) < 0 && errno != EEXIST)
-                return -1;
-        for (char *p = strtok_r(pids, "\n", &save); p; p = strtok_r(NULL, "\n", &save))
-                if (rt_write_file_at(group, "retort-host/cgroup.procs", p) < 0)
-                        return -1;
-        return 0;
-}
-
-static int share_out(int group) {
-        /* "cpu" is not needed: cpu.stat counts without it. */
-        if (rt_write_file_at(group, "cgroup.subtree_control", "+memory +pids") == 0)
-                return 0;
-        if (errno != EBUSY || make_room(group) < 0)
-                return -1;
-        return rt_write_file_at(group, "cgroup.subtree_control", "+memory +pids");
-}
-
 /* Our own group, or, as root, the top one. */
 static bool open_v2(struct rt_cgroup_base *base) {
-        char own[600], top[600];
-        if (own_group(2, NULL, own, sizeof own) < 0)
+        char own[600];
+        if (rt_cgroup_own(2, NULL, own, sizeof own) < 0)
                 return false;
-        (void)snprintf(top, sizeof top, "%s", own);
         const char *tries[] = { own, "/sys/fs/cgroup" };
         for (size_t i = 0; i < RT_LEN(tries); i++) {
                 rt_auto_close int group = open(tries[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                if (group < 0 || share_out(group) < 0)
+                if (group < 0)
                         continue;
-                if (make_base(base, tries[i], 0) == 0 &&
+                if (rt_cgroup_share_out(group) == 0 && make_base(base, tries[i], 0) == 0 &&
                     rt_write_file_at(base->dirs[0], "cgroup.subtree_control", "+memory +pids") == 0)
                         return true;
                 drop_base(base, 0);
+                rt_cgroup_take_back(group);
         }
         return false;
 }
@@ -246,10 +156,17 @@ static void tell_how(const struct rt_cgroup_base *base, struct rt_box_isolation 
                 { "polling /proc", "polling /proc", "polling /proc" },
                 { "cgroup1 memory.max_usage_in_bytes", "cgroup1 pids.current", "cgroup1 cpuacct.usage" },
                 { "cgroup2 memory.peak", "cgroup2 pids.peak", "cgroup2 cpu.stat" } };
+        static const char *const current[] = { "cgroup2 memory.current", "cgroup2 pids.current", NULL };
         char *places[] = { isolation->memory_how, isolation->processes_how, isolation->cpu_how };
+        bool looked_for[RT_CG_CONTROLLERS] = { 0 };
+        if (base->version == 2) { /* peaks that this kernel does not keep */
+                looked_for[RT_CG_MEMORY] = faccessat(base->dirs[0], "memory.peak", R_OK, 0) < 0;
+                looked_for[RT_CG_PIDS] = faccessat(base->dirs[0], "pids.peak", R_OK, 0) < 0;
+        }
         for (int c = 0; c < RT_CG_CONTROLLERS; c++) {
                 bool active = isolation->mechanisms[mechanism_of[c]].state == RT_BOX_ACTIVE;
-                (void)snprintf(places[c], sizeof isolation->memory_how, "%s", how[active ? base->version : 0][c]);
+                (void)snprintf(places[c], sizeof isolation->memory_how, "%s",
+                               looked_for[c] ? current[c] : how[active ? base->version : 0][c]);
         }
 }
 
@@ -295,7 +212,22 @@ static void open_files(struct rt_cgroup *cgroup, const int dirs[RT_CG_CONTROLLER
         }
 }
 
-static int make_v1(const struct rt_cgroup_base *base, const char *name, struct rt_cgroup *cgroup,
+/* `tasks` takes only processes that whoever *opened* it may move. Opened by us, a keeper could pull every process of the
+ * host into its group, and starve it there; opened as the keeper's own uid, only its own. */
+static int open_tasks(int dir, uid_t owner) {
+        if (owner == (uid_t)-1)
+                return openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
+        if (fchownat(dir, "tasks", owner, (gid_t)-1, 0) < 0 || seteuid(owner) < 0)
+                return -1;
+        int fd = openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
+        int kept = errno;
+        if (seteuid(0) < 0)
+                abort(); /* half a jailer must not go on */
+        errno = kept;
+        return fd;
+}
+
+static int make_v1(const struct rt_cgroup_base *base, const char *name, uid_t owner, struct rt_cgroup *cgroup,
                    struct retort_error *err) {
         int dirs[RT_CG_CONTROLLERS] = { -1, -1, -1 };
         int r = 0;
@@ -305,13 +237,17 @@ static int make_v1(const struct rt_cgroup_base *base, const char *name, struct r
                 if (mkdirat(base->dirs[c], name, 0755) < 0 && errno != EEXIST)
                         r = rt_fail_errno(err, "cannot make a cgroup for %s", controller_names[1][c]);
                 dirs[c] = openat(base->dirs[c], name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                cgroup->tasks[c] = dirs[c] < 0 ? -1 : openat(dirs[c], "tasks", O_WRONLY | O_CLOEXEC);
+                cgroup->tasks[c] = dirs[c] < 0 ? -1 : open_tasks(dirs[c], owner);
                 cgroup->have[c] = cgroup->tasks[c] >= 0;
                 if (r == 0 && !cgroup->have[c])
                         r = rt_fail_errno(err, "cannot open the cgroup for %s", controller_names[1][c]);
         }
         if (r == 0)
                 open_files(cgroup, dirs);
+        /* Version 1 charges the buffers of network sockets only where they have a limit of their own; without, a guest's
+         * loopback could fill what all of the host shares (net.ipv4.tcp_mem, udp_mem). A box needs little. */
+        if (dirs[RT_CG_MEMORY] >= 0)
+                (void)rt_write_file_at(dirs[RT_CG_MEMORY], "memory.kmem.tcp.limit_in_bytes", "33554432");
         for (int c = 0; c < RT_CG_CONTROLLERS; c++)
                 (void)rt_close(dirs[c]);
         return r;
@@ -348,7 +284,7 @@ int rt_cgroup_make(const struct rt_cgroup_base *base, unsigned slot, uid_t owner
                 ret_cgroup->files[i] = -1;
         for (int c = 0; c < RT_CG_CONTROLLERS; c++)
                 ret_cgroup->tasks[c] = -1;
-        int r = base->version == 1   ? make_v1(base, name, ret_cgroup, err)
+        int r = base->version == 1   ? make_v1(base, name, owner, ret_cgroup, err)
                 : base->version == 2 ? make_v2(base, name, owner, ret_cgroup, ret_keeper_leaf, err)
                                      : 0;
         if (r < 0) {
@@ -376,7 +312,7 @@ void rt_cgroup_remove(const struct rt_cgroup_base *base, unsigned slot) {
         (void)snprintf(name, sizeof name, "slot%u", slot);
         for (int c = 0; c < RT_CG_CONTROLLERS; c++)
                 if (base->dirs[c] >= 0)
-                        remove_tree(base->dirs[c], name);
+                        rt_cgroup_remove_tree(base->dirs[c], name);
 }
 
 /* ---- the keeper's side ---- */
@@ -388,7 +324,7 @@ int rt_cgroup_renew(struct rt_cgroup *cgroup, struct retort_error *err) {
                 return 0;
         close_files(cgroup);
         cgroup->leaf = rt_close(cgroup->leaf);
-        remove_tree(cgroup->dir, "box");
+        rt_cgroup_remove_tree(cgroup->dir, "box");
         if (mkdirat(cgroup->dir, "box", 0755) < 0)
                 return rt_fail_errno(err, "cannot make the box's cgroup");
         cgroup->leaf = openat(cgroup->dir, "box", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -438,7 +374,7 @@ void rt_cgroup_read(const struct rt_cgroup *cgroup, struct rt_meter *ret_meter) 
                 .cpu_ns = read_number(cgroup, CPU_ALL),
                 .user_ns = read_number(cgroup, CPU_USER),
                 .system_ns = read_number(cgroup, CPU_SYSTEM),
-                .peak_memory_bytes = read_number(cgroup, MEMORY_PEAK),
+                .peak_memory_bytes = read_number(cgroup, cgroup->files[MEMORY_PEAK] >= 0 ? MEMORY_PEAK : MEMORY_NOW),
                 .oom_kills = read_number(cgroup, OOM_KILLS),
                 .refused_forks = read_number(cgroup, PIDS_REFUSED),
                 .processes = processes ? processes - 1 : 0,

@@ -63,7 +63,7 @@ struct rt_meter {
         uint64_t cpu_ns;
         uint64_t user_ns;
         uint64_t system_ns;
-        uint64_t peak_memory_bytes;
+        uint64_t peak_memory_bytes; /* what is held now, where the kernel keeps no peak */
         uint64_t oom_kills;
         uint64_t refused_forks;
         uint64_t processes;      /* now, the box's first process not counted */

@@ -39,8 +39,6 @@ struct rt_slot {
         struct rt_slot_places places;
 };
 
-extern char **environ;
-
 /* ---- messages ---- */
 
 /* 1: a message; 0: none within timeout_ms; negative: the peer is gone. */
@@ -96,9 +94,11 @@ static int spawn_jailer(const char *path, char *const argv[], int socket, pid_t 
         (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
         (void)posix_spawnattr_setsigdefault(&attributes, &all);
         (void)posix_spawnattr_setsigmask(&attributes, &none);
+        /* Nothing of our environment: it may hold secrets, and every keeper is a copy of the jailer's memory. */
+        char *const env[] = { NULL };
         int r = posix_spawn_file_actions_adddup2(&actions, socket, RT_JAILER_SOCKET);
         if (r == 0)
-                r = posix_spawn(ret_pid, path, &actions, &attributes, argv, environ);
+                r = posix_spawn(ret_pid, path, &actions, &attributes, argv, env);
         (void)posix_spawnattr_destroy(&attributes);
         (void)posix_spawn_file_actions_destroy(&actions);
         return r;
@@ -147,6 +147,10 @@ static void stop_jailer(struct rt_jail *jail) {
         while (pidfd >= 0 && rt_now_ns() < deadline && poll(&wait, 1, ANSWER_MS) <= 0)
                 continue;
         (void)rt_close(pidfd);
+        siginfo_t ended = { 0 };
+        while (pidfd < 0 && rt_now_ns() < deadline && /* a kernel that refuses pidfd_open */
+               waitid(P_PID, (id_t)jail->pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0)
+                (void)usleep(1000);
         if (waitpid(jail->pid, NULL, WNOHANG) == 0) {
                 (void)kill(jail->pid, SIGKILL);
                 (void)waitpid(jail->pid, NULL, 0);
@@ -214,6 +218,8 @@ int rt_slot_make(struct rt_jail *jail, struct rt_slot **ret_slot, struct retort_
                 slot->socket = fds[0];
                 slot->places = message.places;
                 r = rt_slot_recycle(slot, err); /* answers when a process is parked in it */
+                if (r == 0)
+                        r = rt_slot_await(slot, err);
         } else {
                 slot->socket = -1;
         }
@@ -280,5 +286,10 @@ int rt_slot_recycle(struct rt_slot *slot, struct retort_error *err) {
         struct rt_wire_message message = { .op = RT_RECYCLE };
         if (rt_wire_send(slot->socket, &message, NULL, 0) < 0)
                 return rt_fail_errno(err, "cannot speak to the box");
+        return 0;
+}
+
+int rt_slot_await(struct rt_slot *slot, struct retort_error *err) {
+        struct rt_wire_message message;
         return expect(slot->socket, RT_READY, &message, NULL, err);
 }

@@ -48,12 +48,30 @@ static int set_limit(int resource, uint64_t value) {
         return setrlimit(resource, &want);
 }
 
+/* Fixed for every guest, whatever the caller has. Queued signals (and timers, which hold one each) and message queues are
+ * counted for the owner of the user namespace too: for the host's root. A core limit of 1 is the one value that also keeps
+ * the kernel from starting a core dump helper (core(5), "piping core dumps"); the policy keeps it at that. */
+static int set_fixed_limits(void) {
+        static const struct {
+                int resource;
+                uint64_t value;
+        } limits[] = { { RLIMIT_CORE, 1 }, { RLIMIT_RTPRIO, 0 }, { RLIMIT_NICE, 0 }, { RLIMIT_SIGPENDING, 1024 },
+                       { RLIMIT_MSGQUEUE, 128 << 10 } };
+        for (size_t i = 0; i < RT_LEN(limits); i++)
+                if (set_limit(limits[i].resource, limits[i].value) < 0)
+                        return -1;
+        return 0;
+}
+
 static int set_limits(const struct retort_limits *limits, const struct rt_wire_arm *arm) {
         /* The keeper stops the box at cpu_ms exactly; this is for hosts where it only polls. */
         if (set_limit(RLIMIT_CPU, limits->cpu_ms / 1000 + 2) < 0 || set_limit(RLIMIT_FSIZE, limits->file_bytes) < 0 ||
-            set_limit(RLIMIT_NOFILE, limits->open_files) < 0 || set_limit(RLIMIT_CORE, 0) < 0)
+            set_limit(RLIMIT_NOFILE, limits->open_files) < 0)
                 return -1;
-        return active(arm, RT_BOX_CGROUP_PIDS) ? 0 : set_limit(RLIMIT_NPROC, limits->processes);
+        if (active(arm, RT_BOX_CGROUP_PIDS))
+                return 0;
+        /* One more than allowed, so that who wants it can be seen. */
+        return set_limit(RLIMIT_NPROC, limits->processes + 1 + arm->others);
 }
 
 static int empty_capabilities(void) {
@@ -80,11 +98,13 @@ static int drop_privileges(const struct rt_wire_arm *arm) {
 
 /* Everything that can be given up before the program is known. */
 static int become_guest(const struct rt_wire_arm *arm, int *ret_listener) {
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || setsid() < 0)
+        if (setsid() < 0 || set_fixed_limits() < 0) /* the policy lets nobody set a core limit */
                 return -1;
         /* Where memory runs out, the kernel should take a guest before any process of ours. */
         (void)rt_write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", "1000");
         if (drop_privileges(arm) < 0 || chdir(arm->places.work) < 0)
+                return -1;
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) /* a change of ids would have cleared it */
                 return -1;
         if (active(arm, RT_BOX_LANDLOCK) && rt_landlock_enter(&arm->places, active(arm, RT_BOX_MOUNT_NS)) < 0)
                 return -1;
@@ -106,7 +126,7 @@ static void start_program(int socket, bool terminal, const int fds[RT_WIRE_MAX_F
         for (int i = 0; i < 4; i++) /* all that came is above 3: the socket is 3, and stays open above them */
                 if (dup2(fds[i + 1], i) < 0)
                         die_with(socket, errno);
-        if (terminal && ioctl(0, TIOCSCTTY, 0) < 0)
+        if (terminal && syscall(SYS_ioctl, 0, TIOCSCTTY, 0) < 0)
                 die_with(socket, errno);
         (void)execve(argv[0], argv, env);
         die_with(socket, errno);
@@ -168,11 +188,15 @@ static int reap(pid_t parked) {
 
 int rt_init_main(void) {
         struct rt_wire_message message;
+        (void)prctl(PR_SET_NAME, "retort-init", 0, 0, 0); /* started by descriptor, it would be called by its number */
         if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
             prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
                 return 1;
         if (rt_wire_receive(RT_INIT_SOCKET, &message, NULL) != 1 || message.op != RT_ARM)
                 return 1;
+        static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT }; /* by the keeper */
+        for (size_t i = 0; i < RT_LEN(ignored); i++)
+                (void)signal(ignored[i], SIG_DFL);
         pid_t parked = fork();
         if (parked < 0)
                 return 1;
@@ -180,5 +204,6 @@ int rt_init_main(void) {
                 park(&message.arm);
         if (message.arm.mechanisms & (1u << RT_BOX_CAPABILITIES))
                 (void)empty_capabilities();
+        (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* nor may an exec bring them back */
         return reap(parked);
 }

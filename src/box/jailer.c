@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
@@ -10,7 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,7 +41,11 @@ static bool read_ceilings(const char *text, struct retort_limits *limits) {
         end += *end == ',';
         RETORT_LIMITS(X)
 #undef X
-        return *end == 0;
+        bool good = *end == 0;
+#define X(member, unit, dflt, floor, ceiling, words) good = good && limits->member > 0 && limits->member <= (ceiling);
+        RETORT_LIMITS(X)
+#undef X
+        return good;
 }
 
 /* --name=value only; whoever starts a jailer is libretort. */
@@ -92,6 +100,36 @@ static bool listener_available(void) {
         return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
+/* Ids that nothing else has: far above those of people and containers, different for every jailer alive. In a container
+ * with fewer ids, among the highest of its largest range, again different for every jailer: a guest could signal another of
+ * its id. 0: it has too few. */
+static uint32_t choose_uids(void) {
+        enum { NEEDED = 2 * RT_JAILER_SLOTS };
+        uint32_t first = 0, most = 0;
+        rt_auto_free char *map = NULL;
+        if (rt_read_file_at(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL, NULL) < 0)
+                return 0;
+        char *save = NULL;
+        for (char *line = strtok_r(map, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                uint32_t inside, outside, count;
+                if (sscanf(line, "%" SCNu32 " %" SCNu32 " %" SCNu32, &inside, &outside, &count) == 3 && count > most) {
+                        first = inside;
+                        most = count;
+                }
+        }
+        if (most >= 0x80000000u)
+                return 0x40000000u + ((uint32_t)getpid() % (1u << 20)) * 1024u;
+        uint32_t choices = most / 2 / NEEDED;
+        return choices > 0 ? first + most - NEEDED * (1 + (uint32_t)getpid() % choices) : 0;
+}
+
+/* What else goes when something that they need is off. */
+static void depend(struct rt_jailer *j, uint32_t mask, const char *reason) {
+        for (int m = 0; m < RT_BOX_MECHANISMS; m++)
+                if (mask & (1u << m) && j->isolation.mechanisms[m].state == RT_BOX_ACTIVE)
+                        note(j, m, RT_BOX_OFF, reason, "");
+}
+
 /* Everything that can be known without trying. */
 static void survey(struct rt_jailer *j) {
         for (int m = 0; m < RT_BOX_MECHANISMS; m++) {
@@ -104,6 +142,7 @@ static void survey(struct rt_jailer *j) {
                         note(j, m, RT_BOX_ACTIVE, "", "");
         }
         uint32_t off = j->options.disable | j->options.lacking;
+        j->first_uid = j->root ? choose_uids() : 0;
         if (!(off & BIT(SECCOMP)) && !listener_available())
                 note(j, RT_BOX_SECCOMP, RT_BOX_UNAVAILABLE, "the kernel has no seccomp filters",
                      "boot a kernel with CONFIG_SECCOMP_FILTER");
@@ -114,14 +153,13 @@ static void survey(struct rt_jailer *j) {
                 note(j, RT_BOX_OWN_UID, RT_BOX_UNAVAILABLE,
                      "started by an ordinary user: outside, a guest's processes have that user's id",
                      "start it as root (a service does), or accept `reduced`");
-        if (off & (BIT(MOUNT_NS) | BIT(PID_NS))) { /* neither is of use without the other */
-                for (int m = 0; m < RT_BOX_MECHANISMS; m++)
-                        if ((FILE_TREE | (j->root ? 0 : ALL_NAMESPACES)) & (1u << m) &&
-                            j->isolation.mechanisms[m].state == RT_BOX_ACTIVE)
-                                note(j, m, RT_BOX_OFF, "needs mount and pid namespaces", "");
-                if (j->mechanisms & BIT(USER_NS))
-                        note(j, RT_BOX_USER_NS, RT_BOX_OFF, "needs mount and pid namespaces", "");
-        }
+        else if (!(off & BIT(OWN_UID)) && j->first_uid == 0)
+                note(j, RT_BOX_OWN_UID, RT_BOX_UNAVAILABLE, "this container has too few user ids",
+                     "give it at least 512 (see subuid(5))");
+        if (!j->root && off & BIT(USER_NS)) /* without one an ordinary user has the right to no other */
+                depend(j, ALL_NAMESPACES, "needs a user namespace");
+        else if (off & (BIT(MOUNT_NS) | BIT(PID_NS))) /* neither is of use without the other */
+                depend(j, j->root ? FILE_TREE | BIT(USER_NS) : ALL_NAMESPACES, "needs mount and pid namespaces");
 }
 
 static void find_level(struct rt_jailer *j) {
@@ -137,6 +175,15 @@ static void find_level(struct rt_jailer *j) {
         j->isolation.level = strong    ? RETORT_ISOLATION_STRONG
                              : reduced ? RETORT_ISOLATION_REDUCED
                                        : RETORT_ISOLATION_MINIMAL;
+}
+
+/* Without any of these three a guest is a process like any other of the user who started us: it could read this very
+ * engine's memory and environment. That is no box. */
+static int check_floor(const struct rt_jailer *j, struct retort_error *err) {
+        if (j->mechanisms & (BIT(PID_NS) | BIT(OWN_UID) | BIT(LANDLOCK)))
+                return 0;
+        return rt_fail(err, RETORT_E_ISOLATION, "this host gives no pid namespace, no user id of its own and no Landlock: nothing "
+                       "would keep a guest from the processes of whoever runs it");
 }
 
 /* ---- starting ---- */
@@ -167,19 +214,6 @@ static int become_inner_root(struct retort_error *err) {
         return 0;
 }
 
-/* Ids that nothing else has: far above those of people and containers, different for every jailer alive. In a container
- * with fewer ids, the highest it has. */
-static uint32_t choose_uids(void) {
-        unsigned inside, outside, count = 0;
-        rt_auto_free char *map = NULL;
-        if (rt_read_file_at(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL, NULL) < 0 ||
-            sscanf(map, "%u %u %u", &inside, &outside, &count) != 3)
-                count = 0;
-        if (count >= 0x80000000u)
-                return 0x40000000u + ((uint32_t)getpid() % (1u << 20)) * 1024u;
-        return count > 4096 ? count - 1024 : 60000;
-}
-
 /* The first slot is the proof that everything works. */
 static int prove(struct rt_jailer *j, int *ret_socket, struct rt_slot_places *ret_places, struct retort_error *err) {
         int r = rt_jailer_make_slot(j, 0, ret_places, ret_socket, err);
@@ -203,11 +237,53 @@ struct first_slot {
         struct rt_slot_places places;
 };
 
+static bool is_keeper(const struct rt_jailer *j, pid_t pid) {
+        for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
+                if (j->slots[i].keeper == pid)
+                        return true;
+        return false;
+}
+
+/* Reaps one child that is not a keeper. 0: there is none. */
+static pid_t reap_orphan(const struct rt_jailer *j) {
+        siginfo_t dead = { 0 };
+        if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 || is_keeper(j, dead.si_pid))
+                return 0; /* a keeper's turn comes when its pidfd says so; so may that of orphans behind it */
+        return dead.si_pid > 0 ? waitpid(dead.si_pid, NULL, WNOHANG | __WALL) : 0;
+}
+
+/* Without a pid namespace, what a killed keeper had in its box comes to us, who are the next subreaper: a child that is
+ * killed hands its own children up. */
+static void kill_strays(const struct rt_jailer *j) {
+        uint64_t deadline = rt_now_ns() + GRACE_MS * 1000000ull;
+        for (bool any = true; any && rt_now_ns() < deadline; (void)usleep(any ? 200 : 0)) {
+                rt_auto_free char *children = NULL;
+                char path[64];
+                any = false;
+                (void)snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+                if (rt_read_file_at(AT_FDCWD, path, 1 << 20, &children, NULL, NULL) < 0)
+                        return;
+                char *save = NULL;
+                for (char *p = strtok_r(children, " ", &save); p; p = strtok_r(NULL, " ", &save)) {
+                        pid_t pid = (pid_t)strtol(p, NULL, 10);
+                        if (is_keeper(j, pid))
+                                continue;
+                        any = true;
+                        (void)kill(pid, SIGKILL);
+                        (void)waitpid(pid, NULL, WNOHANG | __WALL);
+                }
+        }
+}
+
 static void bury(struct rt_jailer *j, unsigned slot) {
         struct rt_jailer_slot *s = &j->slots[slot];
         (void)waitpid(s->keeper, NULL, __WALL);
         s->keeper = 0;
         s->pidfd = rt_close(s->pidfd);
+        if (!(j->mechanisms & BIT(PID_NS)))
+                kill_strays(j);
+        if (!(j->mechanisms & BIT(MOUNT_NS)))
+                rt_places_remove(&s->places);
         rt_cgroup_remove(&j->cgroups, slot);
 }
 
@@ -243,6 +319,8 @@ static bool serve_once(struct rt_jailer *j, struct first_slot *first, int timeou
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 if (wait[i + 1].revents)
                         bury(j, i);
+        while (reap_orphan(j) > 0) /* what a keeper left that was killed came to us, the subreaper */
+                continue;
         if (!wait[0].revents)
                 return true;
         struct rt_wire_message message;
@@ -266,7 +344,7 @@ static void clean_up(struct rt_jailer *j) {
                 (void)serve_once(j, NULL, 100);
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 if (j->slots[i].keeper > 0) {
-                        (void)kill(j->slots[i].keeper, SIGKILL);
+                        (void)syscall(SYS_pidfd_send_signal, j->slots[i].pidfd, SIGKILL, NULL, 0);
                         bury(j, i);
                 }
         (void)rt_keeper_kill_strays(rt_now_ns() + GRACE_MS * 1000000ull);
@@ -282,8 +360,10 @@ static int enter(struct rt_jailer *j, uint32_t *ret_lacking, struct retort_error
         for (size_t i = 0; i < RT_LEN(groups); i++)
                 if (j->isolation.mechanisms[groups[i]].state != RT_BOX_ACTIVE)
                         j->mechanisms &= ~(1u << groups[i]);
-        if (!(j->mechanisms & BIT(MOUNT_NS)))
+        if (!(j->mechanisms & BIT(MOUNT_NS))) {
+                rt_places_remove_stale(j->options.scratch);
                 return 0;
+        }
         *ret_lacking = j->root ? FILE_TREE : ALL_NAMESPACES;
         if (j->root ? unshare(CLONE_NEWNS) < 0 : become_inner_root(err) < 0)
                 return err->code ? err->code : rt_fail_errno(err, "cannot make a mount namespace");
@@ -291,6 +371,37 @@ static int enter(struct rt_jailer *j, uint32_t *ret_lacking, struct retort_error
         if (r == 0)
                 *ret_lacking = 0;
         return r;
+}
+
+/* What whoever started us had open, and how it makes files, is not the box's business. Its stderr stays, for what a
+ * sanitizer may have to say; keepers lose that too. */
+static int forget_caller(struct retort_error *err) {
+        if (getauxval(AT_SECURE))
+                return rt_fail(err, RETORT_E_INPUT, "retort-jailer must not be set-user-id or have file capabilities");
+        (void)umask(022);
+        (void)close_range(RT_JAILER_SOCKET + 1, ~0u, 0);
+        int null;
+        do
+                null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        while (null >= 0 && null <= STDERR_FILENO); /* the caller may have none of the three */
+        if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+                return rt_fail_errno(err, "cannot close what the caller had open");
+        (void)rt_close(null);
+        return 0;
+}
+
+/* A service manager that stops the service tells all of its processes, us too, and we have groups to remove first: it is
+ * as if the engine had gone. */
+static void on_stop(int sig) {
+        (void)sig;
+        (void)shutdown(RT_JAILER_SOCKET, SHUT_RDWR);
+}
+
+static void obey_stops(void) {
+        static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+        struct sigaction action = { .sa_handler = on_stop };
+        for (size_t i = 0; i < RT_LEN(signals); i++)
+                (void)sigaction(signals[i], &action, NULL);
 }
 
 int rt_jailer_main(int argc, char **argv) {
@@ -302,15 +413,19 @@ int rt_jailer_main(int argc, char **argv) {
                 j.slots[i].pidfd = -1;
         (void)fcntl(RT_JAILER_SOCKET, F_SETFD, FD_CLOEXEC);
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-        if (read_options(&j.options, argc, argv, &err) < 0)
+        if (forget_caller(&err) < 0 || read_options(&j.options, argc, argv, &err) < 0)
                 return cannot_start(0, &err);
+        obey_stops();
         survey(&j);
-        j.first_uid = choose_uids();
         int r = enter(&j, &lacking, &err);
+        if (r == 0)
+                r = check_floor(&j, &err);
         if (r == 0) {
                 r = prove(&j, &first.socket, &first.places, &err);
                 if (r < 0)
                         lacking = rt_jailer_refused_namespaces(j.mechanisms);
+                if (r < 0 && lacking == 0 && j.mechanisms & BIT(MOUNT_NS)) /* the namespaces are there, but not what fills them */
+                        lacking = j.root ? FILE_TREE : ALL_NAMESPACES;
         }
         if (r == 0) {
                 find_level(&j);

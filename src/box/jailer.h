@@ -25,6 +25,7 @@ struct rt_jailer_options {
 struct rt_jailer_slot {
         pid_t keeper;
         int pidfd;
+        struct rt_slot_places places;
 };
 
 struct rt_jailer {

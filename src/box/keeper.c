@@ -3,16 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
 #include "box/plan.h"
+#include "box/root.h"
 
 static void send_failure(struct rt_keeper *k, const struct retort_error *err) {
         struct rt_wire_message message = { .op = RT_FAIL };
@@ -38,12 +41,14 @@ static int check_limits(const struct rt_keeper *k, const struct retort_limits *l
 
 static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, struct retort_error *err) {
         int r = check_limits(k, &k->limits, err);
+        if (r == 0 && k->used && plan->n_files > 0) /* a guest may have laid links where they would go */
+                r = rt_fail(err, RETORT_E_INPUT, "files come with the first step only");
         if (r == 0 && !k->parked) {
                 r = rt_keeper_kill_box(k, err);
                 if (r == 0)
                         r = rt_keeper_arm(k, err);
         }
-        if (r == 0 && (!k->used || plan->n_files > 0))
+        if (r == 0 && !k->used)
                 r = rt_keeper_private_fill(k, plan, k->limits.disk_bytes, err);
         if (r == 0)
                 r = rt_cgroup_limit(&k->cgroup, &k->limits, err);
@@ -83,15 +88,23 @@ static void start(struct rt_keeper *k, struct rt_wire_message *message, const in
         (void)rt_wire_send(k->engine, &end, NULL, 0);
 }
 
-/* A guest that used the network leaves counters and, for a minute, closed connections behind. */
+/* Everything the kernel counts or keeps for the network, as a hash (FNV-1a). A guest that sends, or only tries to, leaves
+ * counters behind, and for a minute closed connections and flow labels; the next could read them. */
+static uint64_t network_state(const struct rt_keeper *k) {
+        static const char *const files[] = { "dev", "snmp", "snmp6", "netstat", "ip6_flowlabel" };
+        uint64_t hash = 0xcbf29ce484222325u;
+        for (size_t i = 0; i < RT_LEN(files); i++) {
+                char text[4096];
+                rt_auto_close int fd = openat(k->network, files[i], O_RDONLY | O_CLOEXEC);
+                for (ssize_t n; fd >= 0 && (n = read(fd, text, sizeof text)) > 0;)
+                        for (ssize_t at = 0; at < n; at++)
+                                hash = (hash ^ (unsigned char)text[at]) * 0x100000001b3u;
+        }
+        return hash;
+}
+
 static bool network_untouched(const struct rt_keeper *k) {
-        char text[2048];
-        ssize_t n = k->network < 0 ? 0 : pread(k->network, text, sizeof text - 1, 0);
-        if (n <= 0)
-                return !rt_keeper_has(k, RT_BOX_NET_NS);
-        text[n] = 0;
-        const char *lo = strstr(text, "lo:");
-        return lo && strtoull(lo + 3, NULL, 10) == 0;
+        return !rt_keeper_has(k, RT_BOX_NET_NS) || (k->network >= 0 && network_state(k) == k->network_new);
 }
 
 /* Everything a guest could have changed is destroyed and made anew. */
@@ -123,13 +136,35 @@ static void end(struct rt_keeper *k, int status) {
         _exit(status);
 }
 
+/* What every step will need, so that a host that refuses it is known before the first guest. */
+static int try_limits(struct rt_keeper *k, struct retort_error *err) {
+        return rt_keeper_has(k, RT_BOX_PRIVATE_TMPFS) && rt_keeper_has(k, RT_BOX_MOUNT_NS)
+                       ? rt_root_resize(1 << 20, err)
+                       : 0;
+}
+
+/* The one variable at file level: a signal handler is given nothing. */
+static volatile sig_atomic_t engine_socket = -1;
+
+static void on_last_word(int number) {
+        (void)number;
+        (void)shutdown(engine_socket, SHUT_RDWR); /* what reads it next ends the box, and the keeper */
+}
+
+int rt_keeper_outlive_jailer(const struct rt_keeper *k) {
+        struct sigaction action = { .sa_handler = on_last_word };
+        engine_socket = k->engine;
+        return sigaction(SIGTERM, &action, NULL);
+}
+
 void rt_keeper_main(struct rt_keeper *k) {
         struct retort_error err = { 0 };
         (void)prctl(PR_SET_NAME, "retort-keeper", 0, 0, 0);
         (void)prctl(PR_SET_CHILD_SUBREAPER, !rt_keeper_has(k, RT_BOX_PID_NS), 0, 0, 0);
         if (rt_keeper_has(k, RT_BOX_NET_NS)) /* before the box's /proc covers the one where we can be seen */
-                k->network = open("/proc/self/net/dev", O_RDONLY | O_CLOEXEC);
-        if (rt_keeper_private_make(k, &err) < 0 || rt_keeper_arm(k, &err) < 0) {
+                k->network = open("/proc/self/net", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        k->network_new = network_state(k);
+        if (rt_keeper_private_make(k, &err) < 0 || try_limits(k, &err) < 0 || rt_keeper_arm(k, &err) < 0) {
                 send_failure(k, &err);
                 end(k, 1);
         }

@@ -22,7 +22,8 @@ struct rt_keeper {
         struct rt_cgroup cgroup;
 
         int private_fs;  /* the slot's tmpfs, or its scratch directory */
-        int network;     /* /proc/self/net/dev of the slot's network namespace */
+        int network;     /* /proc/self/net of the slot's network namespace */
+        uint64_t network_new; /* what it said when nobody had used it: a hash */
         bool used;       /* a guest has run since the private places were made */
 
         /* the box now: its first process and what talks to it; -1 and 0: none */
@@ -38,7 +39,7 @@ struct rt_keeper {
         struct rt_meter before;
         uint64_t begun_ns;
         uint64_t peak_processes;
-        uint64_t peak_rss_bytes; /* for hosts without cgroups */
+        uint64_t peak_rss_bytes; /* for hosts without cgroups, and kernels that keep no peak */
         uint64_t cpu_seen_ns;
         struct rt_box_report report;
 };
@@ -47,8 +48,15 @@ static inline bool rt_keeper_has(const struct rt_keeper *k, enum rt_mechanism m)
         return k->mechanisms & (1u << m);
 }
 
+/* From now on SIGTERM ends the keeper as the end of its engine does: in order, with the box. */
+int rt_keeper_outlive_jailer(const struct rt_keeper *k);
+
 /* Serves the engine until it goes away. Never returns. */
 void rt_keeper_main(struct rt_keeper *k) __attribute__((noreturn));
+
+/* box/arm.c: a child in new namespaces (CLONE_NEW* flags) and, unless -1, in a control group of version 2. Where that
+ * takes more than one call, the group is joined before this returns: the child must wait for a word. */
+pid_t rt_clone(uint64_t flags, int *ret_pidfd, int group);
 
 /* box/arm.c: a fresh box with a parked process in it. */
 int rt_keeper_arm(struct rt_keeper *k, struct retort_error *err);
@@ -62,9 +70,16 @@ int rt_keeper_kill_strays(uint64_t deadline);
 /* box/watch.c: from the parked process's GO to a full report. */
 void rt_keeper_watch(struct rt_keeper *k);
 
+/* Of a place in the scratch directory: the jailer's process id, the slot, "work" or "tmp". */
+#define RT_PLACE_NAME "retort-%d-%u.%s"
+
 /* box/private.c: the private places of the slot: /work and /tmp, or directories in the scratch directory. */
 int rt_keeper_private_make(struct rt_keeper *k, struct retort_error *err);
 void rt_keeper_private_remove(struct rt_keeper *k);
+/* Without a mount namespace, for a keeper that could not: removes the directories of a slot. */
+void rt_places_remove(const struct rt_slot_places *places);
+/* The same for every slot of jailers that are gone. scratch is the directory they lie in. */
+void rt_places_remove_stale(const char *scratch);
 /* Sets the size and writes the files of a plan. */
 struct rt_plan;
 int rt_keeper_private_fill(struct rt_keeper *k, const struct rt_plan *plan, uint64_t disk_bytes,
@@ -79,3 +94,7 @@ struct rt_procs {
         uint64_t threads;
 };
 void rt_procs_read(const struct rt_keeper *k, struct rt_procs *ret_procs);
+/* All processes and threads of a user that can be seen. */
+uint32_t rt_tasks_of_user(uid_t uid);
+/* Whether there is no such process any more; one that is dead and that nobody has waited for is none. */
+bool rt_process_gone(pid_t pid);

@@ -74,6 +74,17 @@ static int allow_reading(int ruleset, const struct rt_slot_places *places, bool 
         return allow(ruleset, places->runtimes, reading);
 }
 
+/* In a root of its own /dev holds nothing else. The host's holds its terminals and shared memory too. */
+static int allow_devices(int ruleset, uint64_t rights, bool own_root) {
+        static const char *const devices[] = { "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom" };
+        if (own_root)
+                return allow(ruleset, "/dev", rights);
+        for (size_t i = 0; i < RT_LEN(devices); i++)
+                if (allow(ruleset, devices[i], rights & ~(uint64_t)FS_READ_DIR) < 0)
+                        return -1;
+        return 0;
+}
+
 int rt_landlock_enter(const struct rt_slot_places *places, bool own_root) {
         int abi = rt_landlock_abi();
         struct ruleset_attr attr = { .handled_access_fs = all_rights(abi),
@@ -83,7 +94,7 @@ int rt_landlock_enter(const struct rt_slot_places *places, bool own_root) {
         if (ruleset < 0)
                 return -1;
         uint64_t devices = all_rights(abi) & (FS_READ_FILE | FS_WRITE_FILE | FS_READ_DIR | FS_TRUNCATE | FS_IOCTL_DEV);
-        if (allow_reading(ruleset, places, own_root) < 0 || allow(ruleset, "/dev", devices) < 0 ||
+        if (allow_reading(ruleset, places, own_root) < 0 || allow_devices(ruleset, devices, own_root) < 0 ||
             allow(ruleset, places->work, all_rights(abi)) < 0 || allow(ruleset, places->tmp, all_rights(abi)) < 0)
                 return -1;
         if (own_root && allow(ruleset, "/dev/shm", all_rights(abi)) < 0)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -23,29 +24,56 @@
 enum { MAX_DEPTH = 64, MAX_ENTRIES = 100000 };
 
 static int make_directory(struct rt_keeper *k, const char *path, struct retort_error *err) {
-        if (mkdir(path, 0700) < 0 || (k->can_setuid && chown(path, k->guest_uid, k->guest_uid) < 0))
+        if (mkdir(path, 0700) < 0 || (k->can_setuid && lchown(path, k->guest_uid, k->guest_uid) < 0))
                 return rt_fail_errno(err, "cannot make %s", path);
         return 0;
 }
 
-/* Removes everything below dir (a directory descriptor); depth and links cannot lead it astray. */
-static void empty_directory(int dir, int depth) {
+/* A new name in top for a directory that is not empty. Who is not root must be able to write to what it moves. */
+static void move_up(int dir, const char *name, int top, unsigned *serial) {
+        char moved[24];
+        do
+                (void)snprintf(moved, sizeof moved, "%u", (*serial)++);
+        while (renameat(dir, name, top, moved) < 0 && (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR));
+}
+
+/* Removes what is in dir. Directories that are not empty are moved up into top; those in top itself are swept. Returns
+ * how many entries it removed. Nothing else uses the tree any more: what is a directory stays one. */
+static unsigned sweep(int top, int dir, unsigned *serial) {
+        unsigned removed = 0;
         DIR *list = fdopendir(dup(dir));
         if (list)
                 rewinddir(list);
         for (struct dirent *e; list && (e = readdir(list));) {
+                struct stat st;
                 if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
                         continue;
-                rt_auto_close int below = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                if (below >= 0) {
-                        (void)fchmod(below, 0700);
-                        if (depth < MAX_DEPTH)
-                                empty_directory(below, depth + 1);
+                if (unlinkat(dir, e->d_name, 0) == 0 || unlinkat(dir, e->d_name, AT_REMOVEDIR) == 0) {
+                        removed++;
+                        continue;
                 }
-                (void)unlinkat(dir, e->d_name, below >= 0 ? AT_REMOVEDIR : 0);
+                if (fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+                        continue;
+                (void)fchmodat(dir, e->d_name, 0700, 0);
+                if (dir != top) {
+                        move_up(dir, e->d_name, top, serial);
+                        continue;
+                }
+                rt_auto_close int below = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (below >= 0)
+                        removed += sweep(top, below, serial);
+                removed += unlinkat(dir, e->d_name, AT_REMOVEDIR) == 0;
         }
         if (list)
                 (void)closedir(list);
+        return removed;
+}
+
+/* Removes everything below dir, however deep: what lies deeper is brought up first, a level each time. */
+static void empty_directory(int dir) {
+        unsigned serial = 0;
+        while (sweep(dir, dir, &serial) > 0)
+                continue;
 }
 
 int rt_keeper_private_make(struct rt_keeper *k, struct retort_error *err) {
@@ -56,7 +84,47 @@ int rt_keeper_private_make(struct rt_keeper *k, struct retort_error *err) {
                 r = make_directory(k, k->places.tmp, err);
         if (r == 0)
                 k->private_fs = open(k->places.work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (r == 0)
+                (void)flock(k->private_fs, LOCK_EX | LOCK_NB); /* it is in use: see is_stale */
         return r;
+}
+
+static void remove_place(int parent, const char *name) {
+        (void)fchmodat(parent, name, 0700, AT_SYMLINK_NOFOLLOW); /* the guest may have closed it to us */
+        rt_auto_close int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (dir >= 0)
+                empty_directory(dir);
+        (void)unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+void rt_places_remove(const struct rt_slot_places *places) {
+        remove_place(AT_FDCWD, places->work);
+        remove_place(AT_FDCWD, places->tmp);
+}
+
+/* A place of a jailer that is gone. Its process id may be counted in another namespace: a keeper also holds a lock on its
+ * work directory. */
+static bool is_stale(int scratch, const char *name) {
+        int pid;
+        unsigned slot;
+        char kind[8], exact[64];
+        if (sscanf(name, "retort-%d-%u.%7s", &pid, &slot, kind) != 3)
+                return false;
+        (void)snprintf(exact, sizeof exact, RT_PLACE_NAME, pid, slot, kind);
+        if (strcmp(exact, name) != 0 || pid <= 0 || !rt_process_gone(pid))
+                return false;
+        (void)snprintf(exact, sizeof exact, RT_PLACE_NAME, pid, slot, "work");
+        rt_auto_close int work = openat(scratch, exact, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return work < 0 || flock(work, LOCK_EX | LOCK_NB) == 0;
+}
+
+void rt_places_remove_stale(const char *scratch) {
+        DIR *list = opendir(scratch);
+        for (struct dirent *e; list && (e = readdir(list));)
+                if (is_stale(dirfd(list), e->d_name))
+                        remove_place(dirfd(list), e->d_name);
+        if (list)
+                (void)closedir(list);
 }
 
 void rt_keeper_private_remove(struct rt_keeper *k) {
@@ -65,13 +133,7 @@ void rt_keeper_private_remove(struct rt_keeper *k) {
                 rt_root_unmount_private();
                 return;
         }
-        const char *const places[] = { k->places.work, k->places.tmp };
-        for (size_t i = 0; i < RT_LEN(places); i++) {
-                rt_auto_close int dir = open(places[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                if (dir >= 0)
-                        empty_directory(dir, 0);
-                (void)rmdir(places[i]);
-        }
+        rt_places_remove(&k->places);
 }
 
 /* Makes the directories of path below dir, each the guest's own. */
@@ -97,8 +159,9 @@ static int write_file(struct rt_keeper *k, int dir, const struct retort_file *fi
         rt_auto_close int fd = openat(dir, file->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
         if (fd < 0 || (k->can_setuid && fchown(fd, k->guest_uid, k->guest_uid) < 0) ||
             rt_write_all(fd, file->content.data, file->content.size) < 0)
-                return errno == ENOSPC ? rt_fail(err, RETORT_E_INPUT, "the files of the request are more than disk_bytes")
-                                       : rt_fail_errno(err, "cannot write %s", file->path);
+                return errno == ENOSPC && rt_keeper_has(k, RT_BOX_MOUNT_NS) /* the disk is the box's own */
+                               ? rt_fail(err, RETORT_E_INPUT, "the files of the request are more than disk_bytes")
+                               : rt_fail_errno(err, "cannot write %s", file->path);
         return 0;
 }
 
@@ -109,7 +172,7 @@ int rt_keeper_private_fill(struct rt_keeper *k, const struct rt_plan *plan, uint
                 if (r < 0)
                         return r;
         }
-        rt_auto_close int work = open(k->places.work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        rt_auto_close int work = open(k->places.work, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (work < 0)
                 return rt_fail_errno(err, "cannot open %s", k->places.work);
         size_t cursor = 0;
@@ -151,7 +214,7 @@ void rt_keeper_private_measure(struct rt_keeper *k) {
         const char *const places[] = { k->places.work, k->places.tmp, RT_ROOT_SHM };
         unsigned entries = 0;
         for (size_t i = 0; i < (rt_keeper_has(k, RT_BOX_MOUNT_NS) ? 3 : 2); i++) {
-                rt_auto_close int dir = open(places[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                rt_auto_close int dir = open(places[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
                 if (dir >= 0)
                         measure(dir, 0, &entries, r);
         }

@@ -4,10 +4,13 @@
  * two looks is missed; the outcome says "polling /proc" wherever these numbers were used.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -92,4 +95,30 @@ void rt_procs_read(const struct rt_keeper *k, struct rt_procs *ret_procs) {
         free(found);
         if (list)
                 (void)closedir(list);
+}
+
+uint32_t rt_tasks_of_user(uid_t uid) {
+        uint32_t n = 0;
+        DIR *list = opendir("/proc");
+        for (struct dirent *e; list && (e = readdir(list));) {
+                char path[32];
+                struct stat st;
+                (void)snprintf(path, sizeof path, "%.20s/task", e->d_name);
+                if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && fstatat(dirfd(list), path, &st, 0) == 0 &&
+                    st.st_uid == uid && st.st_nlink > 2)
+                        n += (uint32_t)st.st_nlink - 2; /* a directory for each, and its own two */
+        }
+        if (list)
+                (void)closedir(list);
+        return n;
+}
+
+bool rt_process_gone(pid_t pid) {
+        char path[32];
+        rt_auto_free char *text = NULL;
+        if (kill(pid, 0) < 0 && errno == ESRCH)
+                return true;
+        (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+        const char *end = rt_read_file_at(AT_FDCWD, path, 4096, &text, NULL, NULL) == 0 ? strrchr(text, ')') : NULL;
+        return end && (strncmp(end, ") Z", 3) == 0 || strncmp(end, ") X", 3) == 0);
 }

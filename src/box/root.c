@@ -89,8 +89,8 @@ static int add_etc_entry(const char *path, struct retort_error *err) {
                                : bind_readonly(path, target, MOUNT_ATTR_NODEV, err);
         rt_auto_free char *text = NULL;
         size_t size = 0;
-        if (!S_ISREG(st.st_mode) || rt_read_file_at(AT_FDCWD, path, COPY_MAX, &text, &size, NULL) < 0)
-                return 0; /* unreadable for us, so for the guest */
+        if (!S_ISREG(st.st_mode) || !(st.st_mode & S_IROTH) || rt_read_file_at(AT_FDCWD, path, COPY_MAX, &text, &size, NULL) < 0)
+                return 0; /* unreadable for everybody, so for the guest */
         return write_text(target, text, size, err);
 }
 
@@ -119,6 +119,9 @@ static int add_devices(struct retort_error *err) {
                 rt_auto_close int fd = open(target, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
                 if (fd < 0 || mount(devices[i], target, NULL, OLD_BIND, NULL) < 0)
                         return rt_fail_errno(err, "cannot show %s", devices[i]);
+                /* Read-only: it can still be written to, but its times, which all boxes and the host share, stay. */
+                if (set_attributes(target, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0) < 0)
+                        return rt_fail_errno(err, "cannot make %s read-only", devices[i]);
         }
         for (size_t i = 0; i < RT_LEN(links); i++)
                 if (symlink(links[i][0], links[i][1]) < 0)

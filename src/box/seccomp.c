@@ -36,6 +36,7 @@ struct condition {
         uint32_t mask; /* 0: holds always */
         uint32_t value;
         uint32_t arg;
+        bool high;
 };
 
 struct rule {
@@ -47,6 +48,7 @@ struct rule {
 };
 
 #define RT_ARG(number, bits, want) { .mask = (bits), .value = (want), .arg = (number) }
+#define RT_ARG_HIGH(number, bits, want) { .mask = (bits), .value = (want), .arg = (number), .high = true }
 #define RT_ANY { 0 }
 static const struct rule rules[] = {
 #define RT_ALLOW(call) { __NR_##call, ALLOW, { { 0 } }, true, #call },
@@ -102,7 +104,8 @@ static void emit_rule(struct program *p, const struct rule *rule) {
                 if (!c->mask)
                         continue;
                 left -= 3;
-                emit_load(p, offsetof(struct seccomp_data, args) + c->arg * sizeof(uint64_t));
+                emit_load(p, offsetof(struct seccomp_data, args) + c->arg * sizeof(uint64_t) +
+                                       (c->high ? sizeof(uint32_t) : 0)); /* both architectures are little-endian */
                 emit(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, c->mask);
                 emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, (uint8_t)left, c->value);
         }
@@ -154,7 +157,9 @@ unsigned rt_seccomp_build(struct sock_filter filter[RT_SECCOMP_MAX], uint32_t de
         emit(&p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, NATIVE_ARCH);
         emit(&p, BPF_RET | BPF_K, 0, 0, denied_action);
         emit_load(&p, offsetof(struct seccomp_data, nr));
-        emit(&p, BPF_JMP | BPF_JGE | BPF_K, 0, 1, 0x40000000); /* x32, and negative numbers */
+        emit(&p, BPF_JMP | BPF_JGE | BPF_K, 0, 1, 0x80000000); /* negative: how programs ask for a call they lack */
+        emit_return(&p, ENOSYS);
+        emit(&p, BPF_JMP | BPF_JGE | BPF_K, 0, 1, 0x40000000); /* x32 */
         emit(&p, BPF_RET | BPF_K, 0, 0, denied_action);
         emit_tree(&p, starts, 0, n);
         return p.size <= RT_SECCOMP_MAX ? p.size : 0;

@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
+#include <grp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -41,21 +41,8 @@ static bool has(const struct rt_jailer *j, enum rt_mechanism m) {
         return j->mechanisms & (1u << m);
 }
 
-static pid_t clone_with(uint64_t flags, int *ret_pidfd, int cgroup) {
-        struct clone_args args = { .flags = flags, .exit_signal = SIGCHLD };
-        if (ret_pidfd) {
-                args.flags |= CLONE_PIDFD;
-                args.pidfd = (uintptr_t)ret_pidfd;
-        }
-        if (cgroup >= 0) {
-                args.flags |= CLONE_INTO_CGROUP;
-                args.cgroup = (uint64_t)cgroup;
-        }
-        return (pid_t)syscall(SYS_clone3, &args, sizeof args);
-}
-
 static bool can_clone(uint64_t flags) {
-        pid_t pid = clone_with(flags, NULL, -1);
+        pid_t pid = rt_clone(flags, NULL, -1);
         if (pid == 0)
                 _exit(0);
         return pid > 0 && waitpid(pid, NULL, __WALL) == pid;
@@ -87,11 +74,26 @@ static int raise_loopback(struct retort_error *err) {
         return 0;
 }
 
+/* What the kernel counts by user it counts for the owner of the slot's user namespace as well: that is the host's root, or
+ * the user who started us. One guest must not use up what belongs to all of the host. Where /proc/sys is not writable
+ * (a container) the container's own limits stand. inotify(7): 128 instances a user are usual. */
+static void keep_shares_small(void) {
+        (void)rt_write_file_at(AT_FDCWD, "/proc/sys/user/max_inotify_instances", "16");
+        (void)rt_write_file_at(AT_FDCWD, "/proc/sys/user/max_inotify_watches", "4096");
+}
+
 static int settle(const struct rt_jailer *j, struct rt_keeper *k, pid_t jailer, struct retort_error *err) {
-        if (has(j, RT_BOX_USER_NS) && k->can_setuid && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+        if (!has(j, RT_BOX_PID_NS) && rt_keeper_outlive_jailer(k) < 0)
+                return rt_fail_errno(err, "cannot take a signal");
+        if (has(j, RT_BOX_USER_NS) && k->can_setuid &&
+            (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
                 return rt_fail_errno(err, "cannot take the slot's ids");
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != jailer)
+        /* With a pid namespace the box dies with its keeper. Without one the keeper must still end it: see rt_keeper_main. */
+        int last_word = has(j, RT_BOX_PID_NS) ? SIGKILL : SIGTERM;
+        if (prctl(PR_SET_PDEATHSIG, last_word, 0, 0, 0) < 0 || getppid() != jailer)
                 return rt_fail(err, RETORT_E_CLOSED, "the jailer is gone");
+        if (has(j, RT_BOX_USER_NS)) /* the file is the namespace's own; without one it would be the host's */
+                keep_shares_small();
         if (has(j, RT_BOX_UTS_NS) && (sethostname("retort", 6) < 0 || setdomainname("", 0) < 0))
                 return rt_fail_errno(err, "cannot set the host name");
         return has(j, RT_BOX_NET_NS) ? raise_loopback(err) : 0;
@@ -106,6 +108,11 @@ static void forget_jailer(struct rt_jailer *j) {
         }
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 j->slots[i].pidfd = rt_close(j->slots[i].pidfd);
+        /* A keeper ends when its socket does, not before: without namespaces it has to clean up as well. */
+        static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+        for (size_t i = 0; i < RT_LEN(signals); i++)
+                (void)signal(signals[i], SIG_IGN);
+        (void)dup2(STDIN_FILENO, STDERR_FILENO); /* the jailer's stdin is /dev/null */
 }
 
 static void be_keeper(struct rt_jailer *j, struct rt_keeper *k, int go, pid_t jailer) {
@@ -151,8 +158,8 @@ static void find_places(const struct rt_jailer *j, unsigned slot, struct rt_slot
                 return;
         }
         const char *scratch = j->options.scratch;
-        (void)snprintf(places->work, sizeof places->work, "%s/retort-%d-%u.work", scratch, (int)getpid(), slot);
-        (void)snprintf(places->tmp, sizeof places->tmp, "%s/retort-%d-%u.tmp", scratch, (int)getpid(), slot);
+        (void)snprintf(places->work, sizeof places->work, "%s/" RT_PLACE_NAME, scratch, (int)getpid(), slot, "work");
+        (void)snprintf(places->tmp, sizeof places->tmp, "%s/" RT_PLACE_NAME, scratch, (int)getpid(), slot, "tmp");
         (void)snprintf(places->runtimes, sizeof places->runtimes, "%s", j->options.runtimes);
 }
 
@@ -164,7 +171,7 @@ static pid_t clone_keeper(struct rt_jailer *j, unsigned slot, struct rt_keeper *
                     namespaces[i].mechanism != RT_BOX_CGROUP_NS) /* these two are made for each box */
                         flags |= namespaces[i].flag;
         pid_t jailer = getpid();
-        pid_t pid = clone_with(flags, &j->slots[slot].pidfd, leaf);
+        pid_t pid = rt_clone(flags, &j->slots[slot].pidfd, leaf);
         if (pid == 0) {
                 (void)rt_close(go_write);
                 (void)rt_close(engine_end);
@@ -205,6 +212,7 @@ int rt_jailer_make_slot(struct rt_jailer *j, unsigned slot, struct rt_slot_place
         rt_cgroup_close(&k.cgroup);
         if (r == 0 && write(go_write, "", 1) != 1)
                 r = rt_fail_errno(err, "cannot start the keeper");
+        j->slots[slot].places = k.places;
         if (pid > 0)
                 j->slots[slot].keeper = pid; /* when it ends, the main loop buries it and its cgroup */
         else

@@ -65,18 +65,21 @@ enum retort_status rt_box_verdict(const struct rt_box_report *r, const struct re
         case RT_END_LOST:
         case RT_END_EXIT:
                 break;
+        default:
+                return RETORT_INTERNAL; /* no keeper of ours says that */
         }
         if (r->ended_by == RT_END_MEMORY || r->oom_kills > 0)
                 return hit(ret_hit, RETORT_MEMORY_LIMIT, "memory_bytes", l->memory_bytes, r->peak_memory_bytes,
                            isolation->memory_how);
-        if (r->ended_by == RT_END_LOST || r->exec_errno != 0)
+        bool ended = exited || sig != 0;
+        if (!ended || r->exec_errno != 0) /* lost, or a word of wait(2) that is no end */
                 return RETORT_INTERNAL;
         if (r->refused_forks > 0)
                 return hit(ret_hit, RETORT_PROCESS_LIMIT, "processes", l->processes, l->processes,
                            isolation->processes_how);
-        if (sig == SIGXCPU)
+        if (sig == SIGXCPU && r->cpu_ns / NS_PER_MS >= l->cpu_ms) /* a guest can send it to itself */
                 return hit(ret_hit, RETORT_CPU_LIMIT, "cpu_ms", l->cpu_ms, r->cpu_ns / NS_PER_MS, "SIGXCPU");
-        if (sig == SIGSYS) /* the filter killed by itself: no listener could name the call */
+        if (sig == SIGSYS && r->filter_kills) /* no listener could name the call */
                 return hit(ret_hit, RETORT_DENIED, "syscall", 0, 0, "SIGSYS");
         if (quiet_limit(r, l, ret_hit, &status))
                 return status;

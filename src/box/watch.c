@@ -53,7 +53,7 @@ static int look_around(struct rt_keeper *k) {
         rt_cgroup_read(&k->cgroup, &now);
         const struct rt_cgroup *cg = &k->cgroup;
         uint64_t processes = peak_of(&k->peak_processes, cg->have[RT_CG_PIDS] ? now.processes : procs.threads);
-        uint64_t rss = peak_of(&k->peak_rss_bytes, procs.rss_bytes);
+        uint64_t rss = peak_of(&k->peak_rss_bytes, cg->have[RT_CG_MEMORY] ? now.peak_memory_bytes : procs.rss_bytes);
         uint64_t cpu = peak_of(&k->cpu_seen_ns,
                                cg->have[RT_CG_CPU] ? now.cpu_ns - k->before.cpu_ns : procs.cpu_ns);
         if (cpu >= k->limits.cpu_ms * 1000000u)
@@ -64,7 +64,7 @@ static int look_around(struct rt_keeper *k) {
                 return RT_END_MEMORY;
         if (now.refused_forks > k->before.refused_forks)
                 return RT_END_PROCESSES;
-        if (!cg->have[RT_CG_PIDS] && processes >= k->limits.processes)
+        if (!cg->have[RT_CG_PIDS] && processes > k->limits.processes)
                 return RT_END_PROCESSES;
         return GOING_ON;
 }
@@ -180,19 +180,21 @@ static void fill_usage(struct rt_keeper *k, const struct rt_meter *after, const 
                 if (k->cpu_seen_ns > r->cpu_ns)
                         r->cpu_ns = k->cpu_seen_ns;
         }
-        r->peak_memory_bytes = cg->have[RT_CG_MEMORY] && after->peak_memory_bytes ? after->peak_memory_bytes
-                                                                                  : k->peak_rss_bytes;
+        r->peak_memory_bytes = peak_of(&k->peak_rss_bytes, cg->have[RT_CG_MEMORY] ? after->peak_memory_bytes : 0);
         if (!cg->have[RT_CG_MEMORY] && exited->max_rss_bytes > r->peak_memory_bytes)
                 r->peak_memory_bytes = exited->max_rss_bytes;
         r->oom_kills = after->oom_kills - k->before.oom_kills;
         r->refused_forks = after->refused_forks - k->before.refused_forks;
         r->processes = after->peak_processes ? after->peak_processes : k->peak_processes;
+        if (r->refused_forks > 0 && r->processes < k->limits.processes)
+                r->processes = k->limits.processes; /* a refusal is exact where looking came too late */
         if (r->processes == 0)
                 r->processes = 1; /* its own process was there, if too short to be seen */
 }
 
 void rt_keeper_watch(struct rt_keeper *k) {
         struct rt_wire_exited exited = { 0 };
+        k->report.filter_kills = k->listener < 0;
         int end = wait_for_end(k, &exited);
         uint64_t ended_ns = end == RT_END_EXIT ? exited.at_ns : rt_now_ns();
         struct rt_meter after;
@@ -206,7 +208,7 @@ void rt_keeper_watch(struct rt_keeper *k) {
         }
         k->report.ended_by = (uint32_t)end;
         k->report.wait_status = exited.wait_status;
-        k->report.wall_ns = ended_ns - k->begun_ns;
+        k->report.wall_ns = ended_ns > k->begun_ns ? ended_ns - k->begun_ns : 0; /* init says when: it may say anything */
         fill_usage(k, &after, &exited);
         if (end != RT_END_EXIT || exited.wait_status != 0)
                 rt_keeper_private_measure(k);

@@ -90,12 +90,12 @@ int rt_wire_receive(int socket, struct rt_wire_message *ret_message, int ret_fds
                 char space[CMSG_SPACE(sizeof(int) * RT_WIRE_MAX_FDS)];
         } control;
         struct msghdr header = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control,
-                                 .msg_controllen = sizeof control };
+                                 .msg_controllen = CMSG_LEN(sizeof(int) * RT_WIRE_MAX_FDS) }; /* not one more */
         ssize_t n;
-        do
+        do /* a reset is told once, and before the last words of a peer that left something of ours unread */
                 n = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
-        while (n < 0 && errno == EINTR);
-        if (n > 0)
+        while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+        if (n >= 0) /* an empty message can carry some too */
                 take_fds(&header, fds);
         bool good = n >= (ssize_t)offsetof(struct rt_wire_message, isolation) &&
                     (size_t)n == message_size(ret_message->op) && !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC));

@@ -40,6 +40,7 @@ struct rt_wire_arm {
         uint32_t mechanisms; /* mask of those that are active */
         uint32_t guest_uid;  /* as inside */
         uint32_t can_setuid;
+        uint32_t others; /* tasks that the kernel counts with the guest's; for hosts without cgroups */
         struct rt_slot_places places;
 };
 

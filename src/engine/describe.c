@@ -47,7 +47,7 @@ static json_t *list_of(const char *const *texts) {
 
 static json_t *describe_runtime(retort_engine *engine, const struct rt_runtime *runtime) {
         bool installed = rt_lang_detect(runtime, NULL) == 0;
-        const char *version = installed ? rt_toolchain_version(engine, runtime) : "";
+        const char *version = installed ? rt_toolchain_version(engine, runtime, true) : "";
         return json_pack("{s:s, s:s, s:o, s:o, s:b, s:s, s:s}", "name", rt_runtime_name(runtime), "title",
                          rt_runtime_title(runtime), "aliases", list_of(rt_runtime_aliases(runtime)), "extensions",
                          list_of(rt_runtime_extensions(runtime)), "installed", installed, "version", version, "install",

@@ -74,4 +74,7 @@ bool rt_run_cancelled(const struct rt_run *run);
 
 /* engine/toolchain.c: starts asking for the version of a runtime's toolchain, if nobody has; later, waits for it. */
 void rt_toolchain_ask(struct retort_engine *engine, const struct rt_runtime *runtime);
-const char *rt_toolchain_version(struct retort_engine *engine, const struct rt_runtime *runtime);
+const char *rt_toolchain_version(struct retort_engine *engine, const struct rt_runtime *runtime, bool wait);
+
+/* Starts a thread that takes none of the host program's signals: their handlers are not to run on ours. 0, or errno. */
+int rt_engine_thread(pthread_t *ret_thread, void *(*start)(void *), void *argument);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/paths.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -19,8 +21,11 @@ static int find_one(char *ret, size_t size, const char *directory, const char *n
         char path[PATH_MAX];
         (void)snprintf(path, sizeof path, "%s%s%s", directory, *name ? "/" : "", name);
         rt_auto_free char *whole = realpath(path, NULL);
-        if (!whole || access(whole, mode) < 0)
-                return rt_fail(err, RETORT_E_INPUT, "%s is not there; set %s", path, variable);
+        if (!whole || access(whole, mode) < 0) {
+                char words[128];
+                const char *why = errno == ENOENT ? "is not there" : strerror_r(errno, words, sizeof words);
+                return rt_fail(err, RETORT_E_INPUT, "%s%s %s; set %s", path, errno == ENOENT ? "" : ":", why, variable);
+        }
         int n = snprintf(ret, size, "%s", whole);
         return n > 0 && (size_t)n < size ? 0 : rt_fail(err, RETORT_E_INPUT, "%s is too long", whole);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -39,6 +40,7 @@ static int open_stdin(struct rt_pump *p, const struct retort_request *request, s
                 p->stdin_sink = ends[1];
                 p->stdin_source = request->stdin_fd;
                 (void)fcntl(p->stdin_sink, F_SETFL, O_NONBLOCK);
+                (void)fchmod(ends[0], 0444); /* the guest, whoever it is, may open /dev/stdin */
                 return 0;
         }
         if (request->stdin_data.size == 0) {
@@ -57,6 +59,7 @@ static int open_output(int *ours, int *guests, struct retort_error *err) {
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return rt_fail_errno(err, "cannot make a pipe");
         (void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
+        (void)fchmod(ends[1], 0222); /* the guest, whoever it is, may open /dev/stdout */
         *ours = ends[0];
         *guests = ends[1];
         return 0;
@@ -248,7 +251,10 @@ static bool pump_once(struct rt_pump *p, int slot_fd, int timeout_ms) {
                 [SINK] = { p->stdin_sink, p->n_fed ? POLLOUT : 0, 0 },
                 [CANCEL] = { p->cancelled ? -1 : p->run->cancel_fd, POLLIN, 0 },
         };
-        if (poll(wait, N_WATCHED, timeout_ms) <= 0)
+        uint64_t before = rt_now_ns();
+        int ready = poll(wait, N_WATCHED, timeout_ms);
+        p->waited_ns += rt_now_ns() - before;
+        if (ready <= 0)
                 return false;
         if (wait[OUT].revents)
                 read_output(p, &p->out);
@@ -273,19 +279,22 @@ int rt_pump_until_report(struct rt_pump *p, struct rt_slot *slot, int timeout_ms
         bool killed = false;
         for (;;) {
                 uint64_t now = rt_now_ns();
-                if (now >= deadline)
-                        return rt_fail(err, RETORT_E_SYSTEM, "the box has not reported in %d ms", timeout_ms);
-                if (pump_once(p, rt_slot_fd(slot), (int)((deadline - now) / 1000000u) + 1))
+                bool late = now >= deadline; /* the caller's callback may be why: what is there now still counts */
+                if (pump_once(p, rt_slot_fd(slot), late ? 0 : (int)((deadline - now) / 1000000u) + 1))
                         break;
+                if (late)
+                        return rt_fail(err, RETORT_E_SYSTEM, "the box has not reported in %d ms", timeout_ms);
                 if ((p->over || p->cancelled || p->nomem) && !killed) {
                         rt_slot_kill(slot);
                         killed = true;
                 }
         }
         int r = rt_slot_report(slot, 0, ret_report, err);
-        /* Everything that could write is dead: what is in the pipes is all there is. */
-        uint64_t drained = rt_now_ns() + DRAIN_MS * 1000000ull;
-        while ((p->out.fd >= 0 || p->err.fd >= 0 || p->report_fd >= 0) && rt_now_ns() < drained)
+        /* Everything that could write is dead: what is in the pipes is all there is. Only our own waiting is bounded, not
+         * the time the caller takes for what there is. */
+        end_stdin(p);
+        p->waited_ns = 0;
+        while ((p->out.fd >= 0 || p->err.fd >= 0 || p->report_fd >= 0) && p->waited_ns < DRAIN_MS * 1000000ull)
                 (void)pump_once(p, -1, DRAIN_MS);
         return r;
 }

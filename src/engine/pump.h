@@ -32,6 +32,7 @@ struct rt_pump {
         size_t n_fed;
         int terminal;     /* the master of the run's terminal, else -1; the streams hold copies */
         int guest[4];     /* the guest's ends: stdin, stdout, stderr, report */
+        uint64_t waited_ns; /* time in which there was nothing to do */
         bool over;        /* the output limit was reached */
         bool cancelled;
         bool nomem;

@@ -40,7 +40,7 @@ static int find_plan(struct rt_run *run, const struct rt_lang_places *places, st
         if (r == 0)
                 rt_toolchain_ask(engine, runtime);
         if (r == 0 && run->request->version) {
-                const char *have = rt_toolchain_version(engine, runtime);
+                const char *have = rt_toolchain_version(engine, runtime, true);
                 if (!rt_lang_version_fits(have, run->request->version))
                         r = rt_fail(err, RETORT_E_NO_RUNTIME, "version: %s %s is not installed; this host has %s",
                                     rt_runtime_title(runtime), run->request->version, have);
@@ -64,6 +64,7 @@ struct step_state {
         struct rt_model_outcome *made;
         const struct rt_lang_plan *plan;
         struct retort_step *steps; /* as many as the plan has */
+        const struct rt_box_isolation *isolation; /* the outcome's own copy: it outlives the engine */
         bool odd;                  /* the slot must not be used again */
 };
 
@@ -92,8 +93,7 @@ static int no_program(struct step_state *s, const char *program, const struct rt
 /* The box's verdict, and what only this side knows: the output limit and who cancelled. */
 static void judge(struct step_state *s, const struct rt_lang_step *step, const struct rt_box_report *report,
                   const struct rt_pump *pump, struct retort_step *ret) {
-        const struct rt_box_isolation *isolation = rt_jail_isolation(s->run->engine->jail);
-        ret->status = rt_box_verdict(report, &step->limits, isolation, &ret->exit_code, &ret->signal, &ret->limit);
+        ret->status = rt_box_verdict(report, &step->limits, s->isolation, &ret->exit_code, &ret->signal, &ret->limit);
         if (pump->over) {
                 ret->status = RETORT_OUTPUT_LIMIT;
                 ret->exit_code = -1;
@@ -131,7 +131,7 @@ static int record(struct step_state *s, size_t index, const struct rt_pump *pump
         judge(s, step, report, pump, ret);
         ret->stdout_data = keep(&s->made->arena, &pump->out.kept, &nomem);
         ret->stderr_data = keep(&s->made->arena, &pump->err.kept, &nomem);
-        fill_usage(&ret->usage, report, pump, rt_jail_isolation(s->run->engine->jail));
+        fill_usage(&ret->usage, report, pump, s->isolation);
         o->stdout_truncated = pump->out.truncated;
         o->stderr_truncated = pump->err.truncated;
         o->n_steps = index + 1;
@@ -143,6 +143,8 @@ static int record(struct step_state *s, size_t index, const struct rt_pump *pump
                 r = read_error(s, &pump->report, err);
         if (r == 0 && report->exec_errno)
                 r = no_program(s, step->argv[0], report);
+        else if (ret->status == RETORT_INTERNAL && !o->message)
+                o->message = pump->nomem ? "out of memory" : "the box was lost: something outside of it killed its first process";
         rt_run_tell(s->run, (struct retort_event){ .type = RETORT_EVENT_STEP, .step = ret });
         return r;
 }
@@ -235,8 +237,10 @@ static void fill_outcome(struct step_state *s, uint64_t queue_ns, uint64_t setup
                 o->exit_code = last->exit_code;
                 o->signal = last->signal;
                 o->limit = last->limit;
-                o->stdout_data = last->stdout_data;
-                o->stderr_data = last->stderr_data;
+        }
+        if (o->n_steps == s->plan->n_steps) { /* what a compiler wrote stands in its step */
+                o->stdout_data = o->steps[o->n_steps - 1].stdout_data;
+                o->stderr_data = o->steps[o->n_steps - 1].stderr_data;
         }
         o->usage = total_usage(o, queue_ns, setup_ns);
 }
@@ -273,7 +277,8 @@ static void host_failed(struct step_state *s, const struct retort_error *err) {
 
 static int finish(struct step_state *s, const struct rt_lang_plan *plan, struct retort_outcome **ret_outcome) {
         struct retort_outcome *o = &s->made->pub;
-        o->version = rt_arena_strdup(&s->made->arena, rt_toolchain_version(s->run->engine, plan->runtime));
+        bool wait = o->status != RETORT_CANCELLED; /* whoever cancels wants an end, not a version */
+        o->version = rt_arena_strdup(&s->made->arena, rt_toolchain_version(s->run->engine, plan->runtime, wait));
         rt_run_tell(s->run, (struct retort_event){ .type = RETORT_EVENT_END, .outcome = o });
         *ret_outcome = o;
         return 0;
@@ -302,8 +307,9 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         }
         struct step_state s = { .run = run, .made = made, .plan = &plan };
         s.steps = rt_arena_array(&made->arena, RT_LANG_MAX_STEPS, sizeof *s.steps);
+        s.isolation = (const void *)rt_arena_copy(&made->arena, rt_jail_isolation(run->engine->jail), sizeof *s.isolation);
         uint64_t planned_ns = rt_now_ns();
-        r = s.steps ? rt_engine_slot_take(run, &slot, err) : rt_fail_nomem(err);
+        r = s.steps && s.isolation ? rt_engine_slot_take(run, &slot, err) : rt_fail_nomem(err);
         uint64_t queue_ns = rt_now_ns() - planned_ns + (started_ns - run->begun_ns);
         if (r == 0 && strcmp(rt_slot_places(slot)->work, guess.work) != 0) { /* no mount namespace: other places */
                 const struct rt_slot_places *p = rt_slot_places(slot);

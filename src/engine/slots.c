@@ -4,6 +4,8 @@
  * idle, dirty, or with the thread that uses, makes or recycles it; n_slots counts them all.
  */
 #include <errno.h>
+#include <string.h>
+#include <signal.h>
 #include <time.h>
 
 #include "base/err.h"
@@ -14,8 +16,17 @@ enum { LOOK_MS = 20 }; /* how late a cancelled run notices while it waits for a 
 
 static void *keep_house(void *argument);
 
+int rt_engine_thread(pthread_t *ret_thread, void *(*start)(void *), void *argument) {
+        sigset_t all, before;
+        (void)sigfillset(&all);
+        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+        int failed = pthread_create(ret_thread, NULL, start, argument);
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+        return failed;
+}
+
 int rt_engine_slots_open(struct retort_engine *engine, struct retort_error *err) {
-        if (pthread_create(&engine->housekeeper, NULL, keep_house, engine) != 0)
+        if (rt_engine_thread(&engine->housekeeper, keep_house, engine) != 0)
                 return rt_fail(err, RETORT_E_SYSTEM, "cannot start a thread");
         engine->have_housekeeper = true;
         return 0;
@@ -37,17 +48,24 @@ void rt_engine_slots_close(struct retort_engine *engine) {
         engine->n_slots = 0;
 }
 
-/* One piece of work, done without the lock. Returns with the lock held. */
-static void recycle_one(struct retort_engine *engine) {
-        struct rt_slot *slot = engine->dirty[--engine->n_dirty];
+/* The oldest of those that are being made as new; NULL when it turned out odd. Called and returns with the lock held. */
+static struct rt_slot *await_one(struct retort_engine *engine) {
+        struct rt_slot *slot = engine->dirty[0];
+        engine->n_dirty--;
+        memmove(engine->dirty, engine->dirty + 1, engine->n_dirty * sizeof *engine->dirty);
         (void)pthread_mutex_unlock(&engine->lock);
-        if (rt_slot_recycle(slot, NULL) < 0)
+        if (rt_slot_await(slot, NULL) < 0)
                 slot = rt_slot_free(slot);
         (void)pthread_mutex_lock(&engine->lock);
+        if (!slot)
+                engine->n_slots--;
+        return slot;
+}
+
+static void recycle_one(struct retort_engine *engine) {
+        struct rt_slot *slot = await_one(engine);
         if (slot)
                 engine->idle[engine->n_idle++] = slot;
-        else
-                engine->n_slots--;
         (void)pthread_cond_broadcast(&engine->changed);
 }
 
@@ -95,14 +113,17 @@ static void wait_a_little(struct retort_engine *engine) {
 int rt_engine_slot_take(struct rt_run *run, struct rt_slot **ret_slot, struct retort_error *err) {
         struct retort_engine *engine = run->engine;
         (void)pthread_mutex_lock(&engine->lock);
-        while (!engine->closing && !rt_run_cancelled(run) && engine->n_idle == 0 && engine->n_slots >= engine->max_slots)
+        while (!engine->closing && !rt_run_cancelled(run) && engine->n_idle + engine->n_dirty == 0 &&
+               engine->n_slots >= engine->max_slots)
                 wait_a_little(engine);
         int r = 0;
         if (engine->closing || rt_run_cancelled(run))
                 r = rt_fail(err, RETORT_E_CLOSED, "cancelled while waiting for a box");
         else if (engine->n_idle > 0)
                 *ret_slot = engine->idle[--engine->n_idle];
-        else
+        else if (engine->n_dirty > 0)
+                *ret_slot = await_one(engine); /* nearly ready; a new one would take longer */
+        if (r == 0 && !*ret_slot)
                 engine->n_slots++;
         bool make = r == 0 && !*ret_slot;
         (void)pthread_mutex_unlock(&engine->lock);
@@ -119,7 +140,8 @@ int rt_engine_slot_take(struct rt_run *run, struct rt_slot **ret_slot, struct re
 }
 
 void rt_engine_slot_give(struct retort_engine *engine, struct rt_slot *slot, bool odd) {
-        if (odd)
+        /* Without boxes kept ready nobody may ever want this one again. */
+        if (odd || engine->warm_slots == 0 || rt_slot_recycle(slot, NULL) < 0)
                 slot = rt_slot_free(slot);
         (void)pthread_mutex_lock(&engine->lock);
         if (slot)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,16 +37,40 @@ static size_t index_of(struct retort_engine *engine, const struct rt_runtime *ru
 static pid_t spawn(const char *const *argv, int output) {
         static char *const env[] = { "PATH=" RT_LANG_PATH, "LANG=C.UTF-8", NULL };
         posix_spawn_file_actions_t actions;
+        posix_spawnattr_t attributes;
+        sigset_t none, all;
         pid_t pid = -1;
+        (void)sigemptyset(&none);
+        (void)sigfillset(&all);
         if (posix_spawn_file_actions_init(&actions) != 0)
                 return -1;
-        (void)posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-        (void)posix_spawn_file_actions_adddup2(&actions, output, 1);
-        (void)posix_spawn_file_actions_adddup2(&actions, output, 2);
-        if (posix_spawn(&pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, env) != 0)
-                pid = -1;
+        if (posix_spawnattr_init(&attributes) == 0) {
+                (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+                (void)posix_spawnattr_setsigdefault(&attributes, &all);
+                (void)posix_spawnattr_setsigmask(&attributes, &none);
+                (void)posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+                (void)posix_spawn_file_actions_adddup2(&actions, output, 1);
+                (void)posix_spawn_file_actions_adddup2(&actions, output, 2);
+                if (posix_spawn(&pid, argv[0], &actions, &attributes, (char *const *)(uintptr_t)argv, env) != 0)
+                        pid = -1;
+                (void)posix_spawnattr_destroy(&attributes);
+        }
         (void)posix_spawn_file_actions_destroy(&actions);
         return pid;
+}
+
+static int ms_until(uint64_t deadline) {
+        uint64_t now = rt_now_ns();
+        return now >= deadline ? 0 : (int)((deadline - now) / 1000000u) + 1;
+}
+
+/* Waits for its end, or brings it about. */
+static void reap(pid_t pid, uint64_t deadline) {
+        rt_auto_close int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+        struct pollfd wait = { .fd = pidfd, .events = POLLIN };
+        if (pidfd < 0 || poll(&wait, 1, ms_until(deadline)) != 1)
+                (void)kill(pid, SIGKILL);
+        (void)waitpid(pid, NULL, 0);
 }
 
 /* What the command prints, at most ANSWER_BYTES, within ANSWER_MS. */
@@ -59,9 +84,8 @@ static void listen_to(const char *const *argv, char text[ANSWER_BYTES]) {
         (void)rt_close(ends[1]);
         uint64_t deadline = rt_now_ns() + ANSWER_MS * 1000000ull;
         while (pid > 0 && used < ANSWER_BYTES - 1) {
-                uint64_t now = rt_now_ns();
                 struct pollfd wait = { .fd = ends[0], .events = POLLIN };
-                if (now >= deadline || poll(&wait, 1, (int)((deadline - now) / 1000000u) + 1) <= 0)
+                if (poll(&wait, 1, ms_until(deadline)) <= 0)
                         break;
                 ssize_t n = read(ends[0], text + used, ANSWER_BYTES - 1 - used);
                 if (n <= 0)
@@ -70,11 +94,8 @@ static void listen_to(const char *const *argv, char text[ANSWER_BYTES]) {
         }
         text[used] = 0;
         (void)rt_close(ends[0]);
-        if (pid > 0) {
-                if (rt_now_ns() >= deadline)
-                        (void)kill(pid, SIGKILL);
-                (void)waitpid(pid, NULL, 0);
-        }
+        if (pid > 0)
+                reap(pid, deadline);
 }
 
 static void *ask(void *argument) {
@@ -114,7 +135,7 @@ void rt_toolchain_ask(struct retort_engine *engine, const struct rt_runtime *run
         struct question *q = malloc(sizeof *q);
         if (q)
                 *q = (struct question){ engine, runtime, index };
-        if (q && pthread_create(&thread, NULL, ask, q) == 0) {
+        if (q && rt_engine_thread(&thread, ask, q) == 0) {
                 (void)pthread_detach(thread);
                 return;
         }
@@ -125,11 +146,12 @@ void rt_toolchain_ask(struct retort_engine *engine, const struct rt_runtime *run
         (void)pthread_mutex_unlock(&engine->lock);
 }
 
-const char *rt_toolchain_version(struct retort_engine *engine, const struct rt_runtime *runtime) {
+const char *rt_toolchain_version(struct retort_engine *engine, const struct rt_runtime *runtime, bool wait) {
         struct rt_toolchain *t = &engine->toolchains[index_of(engine, runtime)];
         (void)pthread_mutex_lock(&engine->lock);
-        while (t->state == RT_TOOLCHAIN_ASKING)
+        while (wait && t->state == RT_TOOLCHAIN_ASKING)
                 (void)pthread_cond_wait(&engine->changed, &engine->lock);
+        const char *version = t->state == RT_TOOLCHAIN_KNOWN ? t->version : "";
         (void)pthread_mutex_unlock(&engine->lock);
-        return t->version;
+        return version;
 }

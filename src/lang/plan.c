@@ -2,6 +2,8 @@
  *
  * A request against a runtime becomes steps that can be started as they are.
  */
+#include <inttypes.h>
+
 #include "base/util.h"
 #include "lang/request.h"
 #include "lang/source.h"
@@ -155,6 +157,20 @@ static int plan_limits(const struct rt_runtime *runtime, const struct retort_req
                                          &plan->steps[run].limits, err);
 }
 
+/* The files must fit into the box of every step; a file system gives whole pages. */
+static int check_disk(const struct rt_lang_plan *plan, struct retort_error *err) {
+        const uint64_t page = 4096;
+        uint64_t size = 0;
+        for (size_t i = 0; i < plan->n_files; i++)
+                size += (plan->files[i].content.size + page - 1) / page * page;
+        for (size_t i = 0; i < plan->n_steps; i++)
+                if (size > plan->steps[i].limits.disk_bytes)
+                        return rt_fail(err, RETORT_E_INPUT,
+                                       "code and files take %" PRIu64 " bytes in the box, and %slimits.disk_bytes is %" PRIu64,
+                                       size, i + 1 < plan->n_steps ? "compile." : "", plan->steps[i].limits.disk_bytes);
+        return 0;
+}
+
 int rt_lang_plan(const struct rt_runtime *runtime, const struct retort_request *request,
                  const struct rt_lang_places *places, const struct retort_limits *ceilings,
                  struct rt_arena *arena, struct rt_lang_plan *ret_plan, struct retort_error *err) {
@@ -169,6 +185,7 @@ int rt_lang_plan(const struct rt_runtime *runtime, const struct retort_request *
         if (r == 0 && runtime->compile.argv)
                 r = plan_step("compile", &runtime->compile, &filling, &plan);
         r = r < 0 ? r : plan_step("run", &runtime->run, &filling, &plan);
+        r = r < 0 ? r : check_disk(&plan, err);
         if (r == 0)
                 *ret_plan = plan;
         return r;

@@ -20,7 +20,8 @@ struct rt_known_tenant {
 
 /* ---- keys and tenants ---- */
 
-static int put_configured(struct rt_service *service, const struct rt_config *config, struct retort_error *err) {
+int rt_service_put_tenants(struct rt_service *service, struct retort_error *err) {
+        const struct rt_config *config = atomic_load(&service->config);
         int r = 0;
         for (size_t i = 0; r == 0 && i < config->n_tenants; i++) {
                 struct rt_store_tenant tenant = { .name = config->tenants[i].name };
@@ -71,9 +72,7 @@ int rt_service_load_keys(struct rt_service *service, struct retort_error *err) {
         struct rt_known_tenant *known = NULL;
         struct rt_quotas quotas = { 0 };
         size_t n_known = 0;
-        int r = put_configured(service, config, err);
-        if (r == 0)
-                r = rt_quotas_find(config, NULL, NULL, &quotas, err);
+        int r = rt_quotas_find(config, NULL, NULL, &quotas, err);
         if (r == 0)
                 r = rt_keyring_load(service->store, &ring, err);
         if (r == 0)

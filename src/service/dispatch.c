@@ -30,7 +30,7 @@ void rt_service_log_run(struct rt_service *service, const char *event, const str
         if (service->log.level < RT_LOG_INFO)
                 return;
         (void)pthread_mutex_lock(&service->lock);
-        rt_service_tenant_name(service, work->item.tenant->id, tenant, sizeof tenant);
+        rt_service_tenant_name(service, work->tenant_id, tenant, sizeof tenant);
         (void)pthread_mutex_unlock(&service->lock);
         if (!outcome) {
                 rt_log(&service->log, RT_LOG_WARNING, event, RT_LOG_TEXT("tenant", tenant), RT_LOG_NUMBER("code", err->code),
@@ -123,6 +123,7 @@ static int enter(struct rt_service *service, struct rt_ticket *ticket, int64_t t
         else if (!has_room(service, tenant, work->item.memory, refusal))
                 r = RETORT_E_INPUT;
         work->item.tenant = tenant;
+        work->tenant_id = tenant_id;
         if (r == 0)
                 r = rt_queue_push(&service->queue, &work->item);
         if (r == 0) {
@@ -219,6 +220,7 @@ static void begin(struct rt_service *service, struct rt_work *work, unsigned ind
         service->executing[index] = work;
         tenant->active++;
         work->executing = true;
+        work->slot = index;
         work->began_ns = rt_now_ns();
         if (work->item.class == RT_QUEUE_RUN) {
                 tenant->waiting_runs--;

@@ -31,7 +31,9 @@ struct rt_work {
         retort_run *run;  /* to be cancelled, under the lock; NULL: not yet, or no longer */
         bool cancelled;   /* somebody asked for it */
         bool interrupted; /* the server stops */
-        bool executing;
+        bool executing;   /* it is executing[slot] */
+        unsigned slot;
+        int64_t tenant_id; /* item.tenant may be forgotten once nothing is charged to it */
         char language[40];
         char traceparent[RT_TRACEPARENT];
 };
@@ -102,6 +104,7 @@ struct rt_service {
 };
 
 /* service/admit.c */
+int rt_service_put_tenants(struct rt_service *service, struct retort_error *err); /* those of the configuration get ids */
 int rt_service_load_keys(struct rt_service *service, struct retort_error *err); /* keys and tenants, anew */
 struct rt_tenant *rt_service_tenant(struct rt_service *service, int64_t id);    /* under the lock; NULL: no memory */
 void rt_service_note_uses(struct rt_service *service);

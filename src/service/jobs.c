@@ -32,6 +32,7 @@ struct rt_job *rt_job_find(struct rt_service *service, const char *id) {
 void rt_job_enter(struct rt_service *service, struct rt_job *job, struct rt_tenant *tenant) {
         struct rt_job **bucket = bucket_of(service, job->id);
         job->work.item.tenant = tenant;
+        job->work.tenant_id = tenant->id;
         job->next = *bucket;
         *bucket = job;
         tenant->queued_jobs++;
@@ -45,6 +46,8 @@ static void leave(struct rt_service *service, struct rt_job *job, bool was_queue
                 at = &(*at)->next;
         if (*at)
                 *at = job->next;
+        if (job->work.executing) /* nobody may find it there: it is about to be freed */
+                service->executing[job->work.slot] = NULL;
         if (was_queued) {
                 job->work.item.tenant->queued_jobs--;
                 service->n_jobs_queued--;

@@ -86,6 +86,8 @@ static int open_parts(struct rt_service *service, const struct rt_config *config
         if (r == 0)
                 r = open_store(service, config, err);
         if (r == 0)
+                r = rt_service_put_tenants(service, err);
+        if (r == 0)
                 r = rt_service_load_keys(service, err);
         if (r == 0)
                 r = open_engine(service, config, err);
@@ -219,7 +221,9 @@ void rt_service_close(struct rt_service *service) {
 
 int rt_service_reload(struct rt_service *service, const struct rt_config *config, struct retort_error *err) {
         const struct rt_config *old = atomic_exchange(&service->config, config);
-        int r = rt_service_load_keys(service, err);
+        int r = rt_service_put_tenants(service, err);
+        if (r == 0)
+                r = rt_service_load_keys(service, err);
         if (r < 0) {
                 atomic_store(&service->config, old);
                 return rt_wrap(err, r, "reloading");

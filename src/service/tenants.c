@@ -102,7 +102,7 @@ struct rt_tenant *rt_tenants_find(struct rt_tenants *tenants, int64_t id) {
 }
 
 static bool is_idle(const struct rt_tenant *t, uint64_t now_ns) {
-        return t->running == 0 && t->queued_jobs == 0 && t->waiting_runs == 0 && !t->lanes &&
+        return t->running == 0 && t->active == 0 && t->queued_jobs == 0 && t->waiting_runs == 0 && !t->lanes &&
                now_ns - t->tokens_ns > MINUTE_NS && now_ns - t->cpu_at_ns > MINUTE_NS;
 }
 

@@ -562,3 +562,11 @@ def test_man_page(retort):
     assert done.returncode == 0 and done.stderr == b"", done
     for word in (b"EXIT STATUS", b"wall_limit", b"memory_bytes", b"RETORT_RUNTIMES"):
         assert word in done.stdout
+
+
+def test_a_view_tells_the_compilers_words_once(retort):
+    """They stand in the compile step alone: a view that joins both steps must not find them twice."""
+    result = retort("run", "-l", "c", "-c", "int main(void) { return missing; }", "--view", "runtime-head")
+    data = json.loads(result.out)["data"]
+    assert data["errorType"] == "COMPILE_ERROR"
+    assert data["stderr"].count("undeclared (first use") == 1

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every program in programs/ is hostile. Its first comment says what must become of it:
+
+    expect: status=denied limit=syscall how=mount     status; limit by name; how: exact for calls, else a part of it;
+                                                      also exit=N, signal=N, error=NAME, step=compile
+    limits: memory=64M wall=2s                        --limit of the command
+    words: --compile-limit memory=512M                more words of the command line
+    each: mount umount2                               one run for each, with it as argument; {} in other lines is it
+    says: TEXT      never: TEXT                       stdout and stderr together must hold it; must not
+    within: 10                                        seconds the whole run may take at most; default 20
+    files: a.sh b.c                                   sent along, from helpers/
+    machine: x86_64                                   needed; skipped elsewhere
+    findings: REASON                                  known not to hold yet: xfail, strict
+
+A line may stand several times. Programs that probe print a line "open: ..." for every door they find; that is never allowed.
+"""
+import json
+import os
+import pathlib
+import platform
+import re
+import shlex
+import subprocess
+import time
+
+import pytest
+
+from conftest import BIN, environment, in_text
+
+HERE = pathlib.Path(__file__).parent
+KEYS = ("expect", "limits", "words", "each", "says", "never", "within", "files", "machine", "findings")
+LANGUAGES = {".c": "c", ".cpp": "cpp", ".py": "python", ".sh": "bash", ".js": "javascript", ".java": "java", ".R": "r"}
+
+
+class Hostile:
+    def __init__(self, path, case=None):
+        self.path, self.case = path, case
+        self.said = {key: [] for key in KEYS}
+        for line in path.read_text().splitlines():
+            found = re.match(r"(?://|#) (\w+): (.*)$", line)
+            if found and found[1] in KEYS:
+                self.said[found[1]].append(found[2].replace("{}", case or "{}").strip())
+        if len(self.said["expect"]) != 1:
+            raise ValueError(f"{path.name}: needs one line that says what to expect")
+
+    def words(self, key):
+        return [word for line in self.said[key] for word in shlex.split(line)]
+
+    @property
+    def expect(self):
+        return dict(word.split("=", 1) for word in self.words("expect"))
+
+    @property
+    def name(self):
+        return self.path.name + (f":{self.case}" if self.case else "")
+
+    def command(self, known):
+        words = [str(BIN / "retort"), "run", "--json", "--language", LANGUAGES[self.path.suffix]]
+        for limit in self.words("limits"):
+            words += ["--limit", limit]
+        for name, value in known.items():
+            words += ["--env", f"{name}={value}"]
+        words += self.words("words") + [f"programs/{self.path.name}"]
+        words += [f"helpers/{name}" for name in self.words("files")]
+        return words + (["--", self.case] if self.case else [])
+
+
+def all_programs():
+    for path in sorted((HERE / "programs").iterdir()):
+        whole = Hostile(path)
+        cases = whole.words("each") or [None]
+        for one in (Hostile(path, case) for case in cases):
+            marks = [pytest.mark.xfail(strict=True, reason=reason) for reason in one.said["findings"]]
+            yield pytest.param(one, id=one.name, marks=marks)
+
+
+def check_limit(outcome, expect):
+    hit = outcome.get("limit")
+    if "limit" not in expect:
+        assert hit is None, "no limit was to be hit"
+        return
+    assert hit and hit["name"] == expect["limit"]
+    if expect["limit"] == "syscall":
+        assert hit["how"] == expect["how"]
+    else:
+        assert expect.get("how", "") in hit["how"]
+        assert hit["measured"] >= hit["value"] or hit["name"] in ("memory_bytes", "disk_bytes")
+        assert hit["measured"] > 0
+
+
+@pytest.mark.parametrize("program", all_programs())
+def test_escape(program, corner, canaries, host_unchanged, installed_languages):
+    for machine in program.words("machine"):
+        if machine != platform.machine():
+            pytest.skip(f"made for {machine}")
+    if missing := installed_languages[LANGUAGES[program.path.suffix]]:
+        pytest.skip(f"toolchain not installed: {missing}")
+    within = int((program.said["within"] or ["20"])[0])
+    known = canaries.for_guest()
+    begun = time.monotonic()
+    done = subprocess.run(program.command(known), stdin=subprocess.DEVNULL, capture_output=True, cwd=HERE,
+                          timeout=within + 30, env=environment(TMPDIR=str(corner.scratch), HOST_SECRET=canaries.secret))
+    took = time.monotonic() - begun
+    assert done.stdout, done.stderr.decode()
+    outcome = json.loads(done.stdout)
+    text = b"".join(in_text(step, stream) for step in outcome["steps"] for stream in ("stdout", "stderr"))
+    print(json.dumps({k: v for k, v in outcome.items() if k != "steps"})[:6000])
+
+    canaries.check(done.stdout, done.stderr, text)
+    expect = program.expect
+    assert outcome["status"] == expect["status"]
+    assert outcome["isolation"]["level"] == "strong"
+    check_limit(outcome, expect)
+    if "exit" in expect:
+        assert outcome["exit_code"] == int(expect["exit"])
+    if "signal" in expect:
+        assert outcome["signal"] == int(expect["signal"])
+    if "error" in expect:
+        assert outcome["error"]["name"] == expect["error"]
+    assert outcome["steps"][-1]["name"] == expect.get("step", "run")
+    assert done.returncode == 125 if outcome["status"] == "internal" else done.returncode != 125
+    for wanted in program.said["says"]:
+        assert wanted.encode() in text
+    doors = re.findall(rb"(?m)^open: .*", text)
+    assert not doors
+    for unwanted in program.said["never"]:
+        assert unwanted.encode() not in text
+    assert took < within
+    if expect.get("step", "run") == "run" and outcome["status"] in ("wall_limit", "cpu_limit"):
+        used, late_ms = (("wall_ms", 1500) if outcome["status"] == "wall_limit" else ("cpu_ms", 300))
+        assert outcome["steps"][-1]["usage"][used] < outcome["limit"]["value"] + late_ms
+
+
+def test_there_are_enough_programs():
+    assert len(list((HERE / "programs").iterdir())) >= 45
