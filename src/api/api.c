@@ -184,6 +184,10 @@ unsigned rt_api_port(const struct rt_api *api) {
         return rt_http_port(api->http);
 }
 
+void rt_api_quiesce(struct rt_api *api) {
+        rt_http_quiesce(api->http);
+}
+
 void rt_api_close(struct rt_api *api, unsigned deadline_ms) {
         if (!api)
                 return;

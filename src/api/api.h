@@ -62,7 +62,9 @@ extern const struct rt_face rt_face_runtime; /* api/runtime.c: /api, /ws/execute
 int rt_api_open(struct rt_api **ret_api, struct rt_service *service, const int *listen_fds, size_t n_listen_fds,
                 struct retort_error *err);
 unsigned rt_api_port(const struct rt_api *api);
-/* Stops taking connections; what goes on may end until the deadline. */
+/* Stops taking connections; what goes on goes on. */
+void rt_api_quiesce(struct rt_api *api);
+/* Ends everything; what goes on may end until the deadline. */
 void rt_api_close(struct rt_api *api, unsigned deadline_ms);
 
 /* ---- work that waits ---- */

@@ -87,11 +87,28 @@ static const char *title_of(int status) {
 }
 
 /* Messages about a request's field begin with its path: "limits.wall_ms: must be ...". */
-static size_t field_size(const char *detail) {
+static size_t path_size(const char *detail) {
         size_t n = 0;
         while (islower((unsigned char)detail[n]) || isdigit((unsigned char)detail[n]) || (detail[n] && strchr("_.[]", detail[n])))
                 n++;
         return n > 0 && detail[n] == ':' && detail[n + 1] == ' ' && islower((unsigned char)detail[0]) ? n : 0;
+}
+
+/* The field that a message is about: its path, and behind that the name of one that should not be there. "request" is
+ * the whole body, so no field. NULL: none. */
+static json_t *field_of(const char *detail) {
+        static const char unknown[] = ": unknown field \"";
+        char field[256];
+        size_t n = path_size(detail);
+        if (n == 0)
+                return NULL;
+        const char *rest = detail + n;
+        if (n == strlen("request") && strncmp(detail, "request", n) == 0)
+                n = 0;
+        bool named = strncmp(rest, unknown, sizeof unknown - 1) == 0;
+        const char *name = named ? rest + sizeof unknown - 1 : "";
+        (void)snprintf(field, sizeof field, "%.*s%s%.*s", (int)n, detail, n && named ? "." : "", (int)strcspn(name, "\""), name);
+        return *field ? json_string(field) : NULL;
 }
 
 static void refuse_with_problem(struct rt_exchange *x, int status, const char *type, const char *detail) {
@@ -99,9 +116,9 @@ static void refuse_with_problem(struct rt_exchange *x, int status, const char *t
         (void)snprintf(urn, sizeof urn, "urn:retort:problem:%s", type);
         json_t *problem = json_pack("{s:s, s:s, s:i, s:s}", "type", urn, "title", title_of(status), "status", status,
                                     "detail", detail);
-        size_t field = status == 400 ? field_size(detail) : 0;
+        json_t *field = status == 400 ? field_of(detail) : NULL;
         if (field)
-                (void)json_object_set_new(problem, "field", json_stringn(detail, field));
+                (void)json_object_set_new(problem, "field", field);
         char *text = problem ? json_dumps(problem, JSON_COMPACT) : NULL;
         json_decref(problem);
         if (text)

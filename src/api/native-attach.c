@@ -52,11 +52,17 @@ static void let_go(struct session *s) {
         free(s);
 }
 
-static void cancel(struct session *s) {
-        atomic_store(&s->closed, true);
+/* Ends the run; the client still hears how it ended. */
+static void end_run(struct session *s) {
         struct rt_ticket *ticket = atomic_load(&s->ticket);
         if (ticket)
                 rt_ticket_cancel(ticket);
+}
+
+/* Nobody listens any more. */
+static void cancel(struct session *s) {
+        atomic_store(&s->closed, true);
+        end_run(s);
 }
 
 /* ---- from the run ---- */
@@ -152,7 +158,7 @@ static int control(struct session *s, json_t *message, struct retort_error *err)
         const char *type = json_string_value(json_object_get(message, "type"));
         unsigned columns, rows;
         if (type && strcmp(type, "cancel") == 0) {
-                cancel(s);
+                end_run(s);
         } else if (type && strcmp(type, "eof") == 0) {
                 (void)shutdown(s->stdin_ours, SHUT_WR);
         } else if (type && strcmp(type, "resize") == 0) {

@@ -83,8 +83,8 @@ static void free_asked(void *pointer) {
 }
 
 static void fail(struct rt_exchange *x, const struct retort_error *err, bool docs) {
-        const char *format = docs && err->code == RETORT_E_INPUT ? "%s" : "Execution failed: %s";
-        char *message = rt_arena_printf(&x->arena, format, err->message);
+        const char *prefix = docs && err->code == RETORT_E_INPUT ? "" : "Execution failed: ";
+        char *message = rt_arena_printf(&x->arena, "%s%s", prefix, err->message);
         rt_runtime_reply(x, err->code == RETORT_E_INPUT || err->code == RETORT_E_NO_RUNTIME ? 400 : 503, false,
                          message ? message : "out of memory", NULL);
 }

@@ -18,6 +18,7 @@ struct rt_cli {
         bool colour;                      /* stderr takes colours */
         struct rt_arena arena;
         const struct rt_cmd *const *cmds; /* all commands, NULL at the end */
+        char *const *argv;                /* the words as they came */
 };
 
 struct rt_cmd {

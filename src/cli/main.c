@@ -105,6 +105,7 @@ int rt_cli_main(const struct rt_cmd *const *cmds, char *const *argv) {
                 .err = STDERR_FILENO,
                 .colour = isatty(STDERR_FILENO) && !(no_color && no_color[0]),
                 .cmds = cmds,
+                .argv = argv,
         };
         if (!argv[0] || !argv[1]) {
                 rt_auto_buf struct rt_buf out = RT_BUF(1 << 20);

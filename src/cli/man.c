@@ -110,6 +110,9 @@ static void environment(struct rt_buf *out) {
         static const char *const lines[][2] = {
                 { "RETORT_RUNTIMES", "the directory of the runtimes, instead of the installed one" },
                 { "RETORT_LIBEXEC", "the directory of retort-jailer and retort-init, instead of the installed one" },
+                { "RETORT_SERVER", "the program behind serve, keys, config and top, instead of the retortd beside retort" },
+                { "RETORT_URL", "which server top looks at" },
+                { "RETORT_API_KEY", "the key it shows there" },
                 { "NO_COLOR", "when it is set and not empty, no colours" },
                 { "TMPDIR", "where files go on hosts without mount namespaces" },
         };

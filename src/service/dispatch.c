@@ -186,6 +186,14 @@ void rt_ticket_cancel(struct rt_ticket *ticket) {
         (void)pthread_mutex_unlock(&service->lock);
 }
 
+void rt_ticket_resize(struct rt_ticket *ticket, unsigned columns, unsigned rows) {
+        struct rt_service *service = ticket->work.service;
+        (void)pthread_mutex_lock(&service->lock);
+        if (ticket->work.run)
+                retort_resize(ticket->work.run, columns, rows);
+        (void)pthread_mutex_unlock(&service->lock);
+}
+
 /* ---- workers ---- */
 
 struct worker {

@@ -18,7 +18,7 @@ struct rt_service;
 struct rt_config; /* service/config.h */
 
 /* Opens engine and store, requeues what a dead server left, starts the workers. config stays the caller's and lives until
- * rt_service_close has returned. */
+ * rt_service_close has returned. config->store_path must be set. */
 int rt_service_open(struct rt_service **ret_service, const struct rt_config *config, struct retort_error *err);
 /* No new runs (they get RETORT_E_CLOSED); what runs may end until deadline_ms, then is cancelled; queued jobs stay in the
  * store. */

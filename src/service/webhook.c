@@ -36,7 +36,7 @@ struct rt_webhooks {
 
 int rt_webhook_check_url(const char *url, struct retort_error *err) {
         if (strnlen(url, MAX_URL + 1) > MAX_URL)
-                return rt_fail(err, RETORT_E_INPUT, "callback URL: longer than %d bytes", MAX_URL);
+                return rt_fail(err, RETORT_E_INPUT, "callback_url: longer than %d bytes", MAX_URL);
         CURLU *parsed = curl_url();
         char *scheme = NULL;
         char *user = NULL;
@@ -48,8 +48,8 @@ int rt_webhook_check_url(const char *url, struct retort_error *err) {
         curl_free(user);
         curl_url_cleanup(parsed);
         if (!good)
-                return rt_fail(err, RETORT_E_INPUT, "callback URL: must be an http or https URL");
-        return named ? rt_fail(err, RETORT_E_INPUT, "callback URL: must not hold a user or password") : 0;
+                return rt_fail(err, RETORT_E_INPUT, "callback_url: must be an http or https URL");
+        return named ? rt_fail(err, RETORT_E_INPUT, "callback_url: must not hold a user or password") : 0;
 }
 
 static bool is_public4(uint32_t a) {

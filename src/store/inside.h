@@ -96,6 +96,7 @@ struct rt_store {
         char *path;        /* the file itself; NULL: in memory */
         char *uri; /* in memory: what its connections share */
         int lock_fd;
+        bool beside;
         uint64_t keep_jobs_ms, keep_history_ms, patience_ms;
         struct rt_conn writer_conn; /* the writer's thread's own */
         pthread_t writer;

@@ -107,7 +107,7 @@ static int find_file(struct rt_store *store, struct retort_error *err) {
         store->path = real_path(store->name);
         if (!store->path)
                 return rt_fail_errno(err, "cannot find the store %s", store->name);
-        r = take_lock(store, err);
+        r = store->beside ? 0 : take_lock(store, err);
         return r < 0 ? r : make_file(store, err);
 }
 
@@ -128,6 +128,7 @@ static struct rt_store *new_store(const struct rt_store_config *config) {
                 return NULL;
         store->lock_fd = -1;
         store->last = &store->first;
+        store->beside = config->beside;
         store->keep_jobs_ms = config->keep_jobs_ms ? config->keep_jobs_ms : WEEK_MS;
         store->keep_history_ms = config->keep_history_ms;
         store->patience_ms = RT_STORE_PATIENCE_MS;

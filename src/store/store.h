@@ -23,6 +23,7 @@ struct rt_store_config {
         const char *path;        /* file; ":memory:" for tests */
         uint64_t keep_jobs_ms;   /* finished jobs are removed after this; 0: a week */
         uint64_t keep_history_ms; /* submissions; 0: never removed */
+        bool beside;              /* without the lock, beside a server that holds it: for tenants and keys only */
 };
 
 /* Opens, migrates to the newest schema, starts the writer. A file of a newer Retort is refused. */
