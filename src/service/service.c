@@ -112,7 +112,16 @@ static void interrupt_all(struct rt_service *service) { /* under the lock */
                 }
 }
 
-void rt_service_drain(struct rt_service *service, unsigned deadline_ms) {
+/* Jobs that are still queued stay so: who waits for one, or follows it, is told now. */
+static void release_waiters(struct rt_service *service) {
+        (void)pthread_mutex_lock(&service->lock);
+        service->drained = true;
+        struct rt_waiter *waiters = rt_take(service->waiters);
+        (void)pthread_mutex_unlock(&service->lock);
+        rt_waiters_tell(waiters, false);
+}
+
+static void end_work(struct rt_service *service, unsigned deadline_ms) {
         (void)pthread_mutex_lock(&service->lock);
         service->draining = true;
         (void)pthread_cond_broadcast(&service->work);
@@ -126,6 +135,11 @@ void rt_service_drain(struct rt_service *service, unsigned deadline_ms) {
         while (!wait_until_idle(service, LOOK_MS)) /* bounded: a cancelled run ends within the engine's own deadlines */
                 interrupt_all(service);
         (void)pthread_mutex_unlock(&service->lock);
+}
+
+void rt_service_drain(struct rt_service *service, unsigned deadline_ms) {
+        end_work(service, deadline_ms);
+        release_waiters(service);
 }
 
 static void join_all(struct rt_service *service) {

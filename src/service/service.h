@@ -117,6 +117,8 @@ struct rt_follow;
 int rt_service_job_follow(struct rt_service *service, const struct rt_caller *caller, const char *id, uint64_t from,
                           bool (*on_line)(const char *json, size_t size, void *userdata), void (*on_end)(void *userdata),
                           void *userdata, struct rt_follow **ret_follow, struct retort_error *err);
+/* Nobody listens any more: on_end comes soon. Does not wait. */
+void rt_follow_stop(struct rt_follow *follow);
 void rt_follow_free(struct rt_follow *follow);
 
 /* ---- what happened: metrics and log ---- */

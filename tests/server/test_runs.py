@@ -94,6 +94,21 @@ def test_client_that_leaves_ends_its_program(server, accept):
     wait_for(lambda: server.running() == 0, 5)
 
 
+def test_client_that_leaves_its_whole_answer_behind(serve):
+    one = serve()
+    body = json.dumps({"language": "python", "code": "print('x' * (12 << 20))", "limits": {"output_bytes": 16 << 20}})
+    for _ in range(3):
+        connection = socket.create_connection(("127.0.0.1", one.port))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall((f"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {one.key}\r\nContent-Type: "
+                            f"application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode())
+        connection.recv(100)  # the answer is being sent: nothing of ours waits for it any more
+        time.sleep(0.2)
+        connection.close()
+    assert one.run("print(1)").json["stdout"] == "1\n"
+    assert one.stop() == 0
+
+
 # ---- refusals ----
 
 NESTED = "[" * 1000000 + "]" * 1000000
