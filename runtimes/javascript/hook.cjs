@@ -35,7 +35,8 @@ function isWanted() {
 function cut(text, most) {
   text = String(text);
   if (text.length > most) text = text.slice(0, most / 2) + '\n[...]\n' + text.slice(-most / 2);
-  return text.toWellFormed ? text.toWellFormed() : text;
+  // A half of a surrogate pair is not JSON for strict readers (String.prototype.toWellFormed came with Node 20).
+  return Buffer.from(text, 'utf8').toString('utf8');
 }
 
 // An Error tells its name, message and stack; anything else that was thrown is shown as console.log would.

@@ -350,7 +350,7 @@ JAVASCRIPT = {
     "fs": ("const f = require('fs'), o = require('os'), p = require('path'); const d = f.mkdtempSync(p.join(o.tmpdir(), 'x')); f.writeFileSync(d + '/a', 'b'); console.log(d.startsWith('/tmp/'), f.readdirSync(d))", "true [ 'a' ]"),
     "os": ("const o = require('os'); console.log(o.cpus().length >= 1, o.totalmem() > 1e8, o.hostname(), o.userInfo().username, o.homedir(), o.uptime() > 0)", "true true retort guest /work true"),
     "network": ("require('dns').lookup('example.com', e => console.log(e.code)); ", "ENOTFOUND"),
-    "timers": ("setTimeout(() => console.log(2), 20); setImmediate(() => console.log(1)); process.nextTick(() => console.log(0))", "0\n1\n2"),
+    "timers": ("setImmediate(() => { console.log(1); setTimeout(() => console.log(2), 20) }); process.nextTick(() => console.log(0))", "0\n1\n2"),
     "crypto": ("const c = require('crypto'); console.log(c.createHash('sha256').update('x').digest('hex').slice(0, 8), c.randomBytes(4).length); c.pbkdf2('a', 'b', 10, 8, 'sha1', (e, k) => console.log(k.length))", "2d711642 4\n8"),
     "intl": ("console.log(new Intl.NumberFormat('de-DE').format(1234.5), new Date(0).toISOString())", "1.234,5 1970-01-01T00:00:00.000Z"),
     "argv": ("console.log(process.argv.length, process.argv[1], process.execArgv.filter(a => !a.startsWith('--max-old')), require.main === module)", "2 /work/main.js [] true"),

@@ -222,7 +222,7 @@ static void pieces_end_between_characters(void **state) {
                                              "printf '\\xc3'; sleep 0.2; printf '\\xa9'; sleep 0.2; printf '\\xe4\\xb8'");
         struct retort_outcome *o = hear(h, &request);
         assert_status(o, RETORT_OK);
-        static const char *const pieces[] = { "a", "\xf0\x9f\x98\x80" "b", "\xc3\xa9", "\xe4\xb8" };
+        static const char *const pieces[] = { "a", ("\xf0\x9f\x98\x80" "b"), "\xc3\xa9", "\xe4\xb8" };
         unsigned seen = 0;
         for (unsigned i = 0; i < h->n; i++)
                 if (h->at[i].type == RETORT_EVENT_STDOUT) {
