@@ -17,6 +17,9 @@ import time
 
 import pytest
 
+# Whoever started us in the background may have had Ctrl-C ignored, and all that we start would ignore it too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("RETORT_BUILD", ROOT / "build")).resolve()
 BIN = BUILD / "src" / "bin"
