@@ -126,7 +126,7 @@ static void on_request(struct rt_http_request *http, void *userdata) {
         rt_http_hold(http);
         *x = (struct rt_exchange){ .api = api, .service = api->service, .config = rt_service_config(api->service), .http = http };
         atomic_init(&x->references, 1);
-        rt_http_set_data(http, x, NULL);
+        rt_http_set_data(http, x, rt_exchange_free);
         route_to(x);
         rt_exchange_end(x);
 }

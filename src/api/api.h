@@ -80,8 +80,10 @@ bool rt_offload(struct rt_offload *offload, struct rt_exchange *x, void (*handle
 
 /* One more who will end it. */
 void rt_exchange_keep(struct rt_exchange *x);
-/* Lets go of it: the last one frees it. */
+/* Lets go of it. It lives as long as its request, since the client may leave while the last of the answer is sent. */
 void rt_exchange_end(struct rt_exchange *x);
+/* For rt_http_set_data: the request is freed. */
+void rt_exchange_free(void *x);
 
 void rt_exchange_reply(struct rt_exchange *x, int status, const char *content_type, const void *body, size_t size);
 /* text is freed. */

@@ -18,14 +18,16 @@ void rt_exchange_keep(struct rt_exchange *x) {
 }
 
 void rt_exchange_end(struct rt_exchange *x) {
-        if (atomic_fetch_sub(&x->references, 1) != 1)
-                return;
-        struct rt_http_request *http = x->http;
+        if (atomic_fetch_sub(&x->references, 1) == 1)
+                rt_http_let_go(x->http);
+}
+
+void rt_exchange_free(void *pointer) {
+        struct rt_exchange *x = pointer;
         if (x->free_data)
                 x->free_data(x->data);
         rt_arena_clear(&x->arena);
         free(x);
-        rt_http_let_go(http);
 }
 
 /* ---- answering ---- */

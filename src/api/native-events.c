@@ -35,6 +35,9 @@ static void on_end(void *userdata) {
 static void on_gone(struct rt_exchange *x) {
         struct following *f = x->data;
         atomic_store(&f->gone, true);
+        struct rt_follow *follow = atomic_load(&f->follow);
+        if (follow)
+                rt_follow_stop(follow);
 }
 
 static void free_following(void *pointer) {
@@ -82,5 +85,7 @@ void rt_native_job_events(struct rt_exchange *x) {
         if (r < 0) {
                 rt_exchange_refuse(x, r == RETORT_E_INPUT ? 404 : 500, r == RETORT_E_INPUT ? "no-such-job" : "internal", err.message);
                 rt_exchange_end(x);
+        } else if (atomic_load(&f->gone)) {
+                rt_follow_stop(follow);
         }
 }

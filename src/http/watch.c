@@ -70,6 +70,8 @@ static void sweep_lingering(struct watcher *w, uint64_t now) {
                         continue;
                 }
                 *at = linger->next;
+                /* MHD may not have closed its descriptor of the same socket yet: closing ours would not end the watch */
+                (void)epoll_ctl(w->server->epoll_fd, EPOLL_CTL_DEL, linger->fd, NULL);
                 (void)rt_close(linger->fd);
                 free(linger);
                 (void)pthread_mutex_lock(&w->server->lock);

@@ -30,7 +30,7 @@
         X(server, idle_timeout, MS, "75s", "time between requests on one connection")                                  \
         X(server, drain_timeout, MS, "20s", "time for running programs when the server stops")                         \
         X(auth, required, BOOL, "true", "every request needs a key; false only when listening on loopback")            \
-        X(auth, jwt_secret, TEXT, "", "secret of the Runtime face's tokens, at least 32 bytes; empty: a random one")   \
+        X(auth, jwt_secret, TEXT, "", "secret of the Runtime face's tokens, at least 32 bytes; empty: a random one, kept")  \
         X(auth, jwt_lifetime, MS, "24h", "how long a token of the Runtime face is good")                               \
         X(auth, allow_register, BOOL, "true", "the Runtime face lets people register")                                 \
         X(auth, allow_guest, BOOL, "true", "the Runtime face lets people in as guests")                                \

@@ -37,7 +37,7 @@ static void follow_live(struct rt_follow *f) {
                 if (r < 0 || (r > 0 && !f->on_line(line, size, f->userdata)))
                         return;
                 (void)pthread_mutex_lock(&f->service->lock);
-                bool closing = f->service->closing;
+                bool closing = f->service->closing || f->service->drained;
                 (void)pthread_mutex_unlock(&f->service->lock);
                 if (closing && r == 0)
                         return;
@@ -140,12 +140,16 @@ int rt_service_job_follow(struct rt_service *service, const struct rt_caller *ca
         return r;
 }
 
-void rt_follow_free(struct rt_follow *f) {
-        if (!f)
-                return;
+void rt_follow_stop(struct rt_follow *f) {
         atomic_store(&f->stop, true);
         if (f->live)
                 rt_live_wake(f->live);
+}
+
+void rt_follow_free(struct rt_follow *f) {
+        if (!f)
+                return;
+        rt_follow_stop(f);
         if (f->have_thread && pthread_equal(f->thread, pthread_self()))
                 (void)pthread_detach(f->thread);
         else if (f->have_thread)

@@ -75,6 +75,7 @@ struct rt_service {
         pthread_cond_t idle;   /* a work ended, a follower left */
         pthread_cond_t chores; /* for the housekeeper */
         bool draining;
+        bool drained;  /* nothing runs and nothing will: who waits for it is told */
         bool closing;
 
         struct rt_tenants *tenants;

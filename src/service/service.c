@@ -4,10 +4,7 @@
  */
 #include "service/service.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -40,43 +37,9 @@ static int open_engine(struct rt_service *service, const struct rt_config *confi
         return retort_engine_open(&service->engine, &engine, err);
 }
 
-/* Where state lives when nothing is said: as systemd gives it, or the user's own directory. */
-static int default_path(char *out, size_t room, struct retort_error *err) {
-        const char *given = getenv("STATE_DIRECTORY");
-        const char *state = getenv("XDG_STATE_HOME");
-        const char *home = getenv("HOME");
-        char dir[3500];
-        if (given && *given == '/')
-                (void)snprintf(dir, sizeof dir, "%.*s", (int)strcspn(given, ":"), given);
-        else if (geteuid() == 0)
-                (void)snprintf(dir, sizeof dir, "/var/lib/retort");
-        else if (state && *state == '/')
-                (void)snprintf(dir, sizeof dir, "%s/retort", state);
-        else if (home && *home == '/')
-                (void)snprintf(dir, sizeof dir, "%s/.local/state/retort", home);
-        else
-                return rt_fail(err, RETORT_E_INPUT, "store.path: no state directory is known; set it, or HOME");
-        for (char *p = dir + 1; *p; p++)
-                if (*p == '/') {
-                        *p = 0;
-                        (void)mkdir(dir, 0700);
-                        *p = '/';
-                }
-        if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-                return rt_fail_errno(err, "cannot make the state directory %s", dir);
-        (void)snprintf(out, room, "%s/retort.db", dir);
-        return 0;
-}
-
 static int open_store(struct rt_service *service, const struct rt_config *config, struct retort_error *err) {
-        char path[4096];
-        int r = 0;
-        if (*config->store_path)
-                (void)snprintf(path, sizeof path, "%s", config->store_path);
-        else
-                r = default_path(path, sizeof path, err);
-        const struct rt_store_config store = { .path = path, .keep_jobs_ms = config->jobs_keep };
-        return r < 0 ? r : rt_store_open(&service->store, &store, err);
+        const struct rt_store_config store = { .path = config->store_path, .keep_jobs_ms = config->jobs_keep };
+        return rt_store_open(&service->store, &store, err);
 }
 
 static int open_parts(struct rt_service *service, const struct rt_config *config, struct retort_error *err) {
@@ -149,7 +112,16 @@ static void interrupt_all(struct rt_service *service) { /* under the lock */
                 }
 }
 
-void rt_service_drain(struct rt_service *service, unsigned deadline_ms) {
+/* Jobs that are still queued stay so: who waits for one, or follows it, is told now. */
+static void release_waiters(struct rt_service *service) {
+        (void)pthread_mutex_lock(&service->lock);
+        service->drained = true;
+        struct rt_waiter *waiters = rt_take(service->waiters);
+        (void)pthread_mutex_unlock(&service->lock);
+        rt_waiters_tell(waiters, false);
+}
+
+static void end_work(struct rt_service *service, unsigned deadline_ms) {
         (void)pthread_mutex_lock(&service->lock);
         service->draining = true;
         (void)pthread_cond_broadcast(&service->work);
@@ -163,6 +135,11 @@ void rt_service_drain(struct rt_service *service, unsigned deadline_ms) {
         while (!wait_until_idle(service, LOOK_MS)) /* bounded: a cancelled run ends within the engine's own deadlines */
                 interrupt_all(service);
         (void)pthread_mutex_unlock(&service->lock);
+}
+
+void rt_service_drain(struct rt_service *service, unsigned deadline_ms) {
+        end_work(service, deadline_ms);
+        release_waiters(service);
 }
 
 static void join_all(struct rt_service *service) {

@@ -18,7 +18,7 @@ struct rt_service;
 struct rt_config; /* service/config.h */
 
 /* Opens engine and store, requeues what a dead server left, starts the workers. config stays the caller's and lives until
- * rt_service_close has returned. */
+ * rt_service_close has returned. config->store_path must be set. */
 int rt_service_open(struct rt_service **ret_service, const struct rt_config *config, struct retort_error *err);
 /* No new runs (they get RETORT_E_CLOSED); what runs may end until deadline_ms, then is cancelled; queued jobs stay in the
  * store. */
@@ -117,6 +117,8 @@ struct rt_follow;
 int rt_service_job_follow(struct rt_service *service, const struct rt_caller *caller, const char *id, uint64_t from,
                           bool (*on_line)(const char *json, size_t size, void *userdata), void (*on_end)(void *userdata),
                           void *userdata, struct rt_follow **ret_follow, struct retort_error *err);
+/* Nobody listens any more: on_end comes soon. Does not wait. */
+void rt_follow_stop(struct rt_follow *follow);
 void rt_follow_free(struct rt_follow *follow);
 
 /* ---- what happened: metrics and log ---- */

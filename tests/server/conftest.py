@@ -22,6 +22,7 @@ BUILD = pathlib.Path(os.environ.get("RETORT_BUILD", ROOT / "build")).resolve()
 BIN = BUILD / "src" / "bin"
 RUNTIMES = next((d for d in (BUILD / "runtimes", ROOT / "runtimes") if d.is_dir()), ROOT / "runtimes")
 LONGEST_S = 60
+SANITIZED = b"__asan_init" in (BIN / "retortd").read_bytes()
 
 
 def environment(home, **extra):
@@ -45,6 +46,10 @@ def wait_for(what, seconds=10):
             return value
         time.sleep(0.02)
     raise AssertionError(f"not within {seconds} s")
+
+
+def check_sanitizers(server):
+    assert not any(words in server.errors for words in ("Sanitizer", "runtime error:")), server.errors
 
 
 class Answer:
@@ -319,6 +324,7 @@ def serve(tmp_path):
         if one.process.poll() is None:
             one.process.kill()
         one.process.wait()
+        check_sanitizers(one)
 
 
 @pytest.fixture(scope="session")
@@ -327,4 +333,4 @@ def server(tmp_path_factory):
     one = Server(tmp_path_factory.mktemp("server"), "--set", "quotas.requests_per_minute=0")
     yield one
     assert one.stop() == 0
-    assert "AddressSanitizer" not in one.errors and "runtime error" not in one.errors
+    check_sanitizers(one)

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -169,6 +170,25 @@ def test_drain_cuts_at_the_deadline(serve):
     assert lines[-1]["type"] == "end" and lines[-1]["outcome"]["status"] in ("cancelled", "internal")
     assert one.process.wait(10) == 0
     assert time.monotonic() - begun < 5
+
+
+def test_drain_answers_those_who_wait_for_queued_jobs(serve):
+    one = serve("--set", "engine.slots=1", "--set", "server.drain_timeout=300ms")
+    one.job("import time\ntime.sleep(30)")
+    queued = one.job("print(1)")
+    answers = []
+    waiting = [threading.Thread(target=lambda path=path: answers.append(one.get(path)))
+               for path in (f"/v1/jobs/{queued}?wait=60s", f"/v1/jobs/{queued}/events")]
+    for thread in waiting:
+        thread.start()
+    time.sleep(0.5)
+    one.kick(signal.SIGTERM)
+    for thread in waiting:
+        thread.join(10)
+    assert sorted(answer.status for answer in answers) == [200, 200]
+    states = [answer.json["state"] for answer in answers if answer.headers["Content-Type"] == "application/json"]
+    assert states == ["queued"]
+    assert one.process.wait(10) == 0
 
 
 def test_second_signal_ends_at_once(serve):
