@@ -122,6 +122,7 @@ void bench_print_group(FILE *out, struct bench_group *group);
 void bench_print_costs(FILE *out, struct bench_engine *engine, struct bench_slot *slot);
 void bench_print_flows(FILE *out, const struct bench_flow *flows, size_t n);
 void bench_print_memory(FILE *out, const struct bench_memory *memory);
+void bench_print_memory_rows(FILE *out, const struct bench_memory *memory); /* without a title */
 /* The aims of issue 2 against the group of the static program. */
 void bench_print_aims(FILE *out, struct bench_group *group);
 

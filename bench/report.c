@@ -117,10 +117,13 @@ void bench_print_flows(FILE *out, const struct bench_flow *flows, size_t n) {
 
 void bench_print_memory(FILE *out, const struct bench_memory *m) {
         fprintf(out, "\n## Memory of an idle engine\n\n");
-        if (m->n == 0) {
+        if (m->n == 0)
                 fprintf(out, "skipped: the kernel does not tell this user\n");
-                return;
-        }
+        else
+                bench_print_memory_rows(out, m);
+}
+
+void bench_print_memory_rows(FILE *out, const struct bench_memory *m) {
         uint64_t rss = 0, pss = 0;
         fprintf(out, "| %-16s | %9s | %8s | %8s |\n|:-----------------|----------:|---------:|---------:|\n", "KiB", "processes",
                 "RSS", "PSS");

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,10 +20,19 @@
 #include "base/util.h"
 #include "server/server.h"
 
+/* Few arenas: what a request took and gave back is there for the next one, whichever thread serves that. Large pieces
+ * (outcomes, batches) go back to the system at once. */
+static void spare_memory(void) {
+        (void)mallopt(M_ARENA_MAX, 2);
+        (void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
+        (void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
 int rt_host_prepare(struct retort_error *err) {
         struct rlimit files;
         if (getauxval(AT_SECURE) || getuid() != geteuid() || getgid() != getegid())
                 return rt_fail(err, RETORT_E_INPUT, "retortd does not run setuid, setgid or with file capabilities");
+        spare_memory();
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) /* before there are threads: it is inherited, not shared */
                 return rt_fail_errno(err, "cannot set no_new_privs");
         if (getrlimit(RLIMIT_NOFILE, &files) == 0) {

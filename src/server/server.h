@@ -30,7 +30,7 @@ int rt_settings_place(struct rt_config *config, bool *ret_own, struct retort_err
 int rt_settings_secrets(struct rt_config *config, bool *ret_new_callback_secret, struct retort_error *err);
 
 /* server/host.c: this process and its host. */
-/* Refuses setuid, forgets how to gain privileges, raises the number of descriptors. */
+/* Refuses setuid, forgets how to gain privileges, raises the number of descriptors, has malloc give memory back. */
 int rt_host_prepare(struct retort_error *err);
 /* Gives the database (and its directory, when it is ours) to config->server_user and becomes that user. Nothing when none is
  * named or this is not root. */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -18,6 +19,8 @@
 
 #define WEEK_MS (7ull * 24 * 60 * 60 * 1000)
 #define STUCK_NS 5000000000ull /* a group that takes longer: the disk does not answer */
+
+enum { LOCK_TRIES = 100, LOCK_PAUSE_NS = 10000000 };
 
 /* ---- the file and its lock ---- */
 
@@ -57,6 +60,18 @@ static int fail_locked(const struct rt_store *store, const char *lock, int fd, s
                        pid[0] ? pid : "unknown", lock);
 }
 
+/* A server that was killed while it started a process leaves the lock to that process, until its exec closes it: so
+ * the next server waits a second before it believes that the store is in use. */
+static int wait_for_lock(int fd) {
+        const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
+        int r = flock(fd, LOCK_EX | LOCK_NB);
+        for (int i = 0; r < 0 && errno == EWOULDBLOCK && i < LOCK_TRIES; i++) {
+                (void)nanosleep(&pause, NULL);
+                r = flock(fd, LOCK_EX | LOCK_NB);
+        }
+        return r;
+}
+
 static int take_lock(struct rt_store *store, struct retort_error *err) {
         rt_auto_free char *lock = NULL;
         if (asprintf(&lock, "%s-lock", store->path) < 0)
@@ -64,7 +79,7 @@ static int take_lock(struct rt_store *store, struct retort_error *err) {
         rt_auto_close int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
                 return rt_fail_errno(err, "cannot open the store's lock %s", lock);
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        if (wait_for_lock(fd) < 0)
                 return errno == EWOULDBLOCK ? fail_locked(store, lock, fd, err)
                                             : rt_fail_errno(err, "cannot take the store's lock %s", lock);
         char pid[16];

@@ -3,9 +3,11 @@
  * The store's file: who may open it, how it grows up, many threads at once, and disks that fail.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -43,6 +45,26 @@ static void only_the_owner_reads_it(void **state) {
         assert_int_equal(chmod(place->file, 0644), 0);
         OK(open_place(place, 0));
         assert_int_equal(mode_of(place, ""), 0600);
+}
+
+/* What a server was killed in the middle of starting may hold the lock's descriptor for a moment longer. */
+static void a_lock_that_outlives_its_server_is_waited_for(void **state) {
+        struct place *place = *state;
+        OK(open_place(place, 0));
+        rt_store_close(rt_take(place->store));
+        char lock[160];
+        (void)snprintf(lock, sizeof lock, "%s-lock", place->file);
+        int fd = open(lock, O_RDWR | O_CLOEXEC);
+        assert_true(fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+                _exit(usleep(200000) != 0);
+        assert_int_equal(close(fd), 0); /* the child's descriptor holds it now */
+        OK(open_place(place, 0));
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
 }
 
 static void one_process_at_a_time_holds_it(void **state) {
@@ -569,6 +591,7 @@ static void old_submissions_go_when_that_is_wanted(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(only_the_owner_reads_it),
+                CASE(a_lock_that_outlives_its_server_is_waited_for),
                 CASE(one_process_at_a_time_holds_it),
                 CASE(what_is_not_a_store_is_refused),
                 CASE(a_newer_form_is_refused),

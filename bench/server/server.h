@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What measures the server: a client that keeps N connections busy, a plain server as the floor, and retortd as a child.
+ */
+#pragma once
+
+#include "../bench.h"
+
+/* ---- client.c ---- */
+
+struct load {
+        unsigned port;
+        const char *request; /* whole, head and body */
+        const char *wanted;  /* what must stand in each answer */
+        unsigned connections;
+        uint64_t max_requests; /* 0: no limit but the time */
+        uint64_t for_ns;
+        /* filled: */
+        struct bench_samples latency; /* from sending (or connecting, where the server closes) to the last byte */
+        unsigned failed;
+        uint64_t took_ns;
+        char why[200]; /* of the first failure */
+};
+/* Sends, as soon as a connection has its answer, the next one on it. 0, or -1 when it cannot connect at all. */
+int load_run(struct load *load);
+/* One request on a connection of its own, text until the other end closes or all has come; false: no answer. */
+bool ask_once(unsigned port, const char *request, char *ret, size_t size);
+/* One request on a connection that is kept in *fd (-1 at first); false: no answer, or not the one that is wanted. */
+bool ask_kept(int *fd, unsigned port, const char *request, const char *wanted);
+/* Sends and does not wait. The descriptor, or -1. */
+int send_only(unsigned port, const char *request);
+
+/* ---- floor.c ---- */
+
+/* accept, fork, read, fork and exec the program, answer: a child of ours until it is killed. 0, or -1. */
+int floor_start(const char *program, pid_t *ret_pid, unsigned *ret_port);
+
+/* ---- child.c ---- */
+
+struct served {
+        pid_t pid;
+        unsigned port;
+        char key[80];
+        char folder[256];
+};
+/* retortd with a store of its own below scratch. argv: what follows "retort serve", NULL-terminated. 0, or -1 and says why. */
+int served_start(struct served *s, const char *build, const char *runtimes, const char *scratch, const char *const *argv);
+void served_stop(struct served *s);
+/* A POST (or, without body, a GET) for this server; to be freed. */
+char *served_request(const struct served *s, const char *path, const char *body);
