@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -83,6 +84,19 @@ int rt_write_file_at(int dir, const char *path, const char *text) {
         if (n >= 0 && (size_t)n != size)
                 errno = EIO;
         return n == (ssize_t)size ? 0 : -1;
+}
+
+int rt_make_folders(const char *file, struct retort_error *err) {
+        rt_auto_free char *path = strdup(file);
+        if (!path)
+                return rt_fail_nomem(err);
+        for (char *slash = strchr(path + 1, '/'); *path && slash; slash = strchr(slash + 1, '/')) {
+                *slash = 0;
+                if (mkdir(path, 0700) < 0 && errno != EEXIST)
+                        return rt_fail_errno(err, "cannot make the folder %s", path);
+                *slash = '/';
+        }
+        return 0;
 }
 
 int rt_sealed_memfd(const char *name, const void *data, size_t size) {

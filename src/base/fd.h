@@ -34,6 +34,8 @@ int rt_read_file_at(int dir, const char *path, size_t cap, char **ret_text, size
                     struct retort_error *err);
 /* Writes a short text to an existing file (as for /proc and cgroup files). 0, or -1 with errno. */
 int rt_write_file_at(int dir, const char *path, const char *text);
+/* Makes the directories that are missing of a file's path, for the owner alone. */
+int rt_make_folders(const char *file, struct retort_error *err);
 /* A memfd holding these bytes, sealed against every change. -1 with errno. */
 int rt_sealed_memfd(const char *name, const void *data, size_t size);
 /* Number of open descriptors of this process (for tests and leak checks). */

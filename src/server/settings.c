@@ -63,30 +63,18 @@ static char *state_directory(struct rt_arena *arena) {
         return home && *home == '/' ? rt_arena_printf(arena, "%s/.local/state/retort", home) : NULL;
 }
 
-/* The directory and those above it, for the owner alone. */
-static int make_directory(char *dir, struct retort_error *err) {
-        for (char *p = dir + 1; *p; p++)
-                if (*p == '/') {
-                        *p = 0;
-                        (void)mkdir(dir, 0755);
-                        *p = '/';
-                }
-        return mkdir(dir, 0700) < 0 && errno != EEXIST ? rt_fail_errno(err, "cannot make the state directory %s", dir) : 0;
-}
-
 int rt_settings_place(struct rt_config *config, bool *ret_own, struct retort_error *err) {
         bool own = !*config->store_path;
         if (ret_own)
                 *ret_own = own;
-        if (!own)
-                return 0;
+        if (!own) /* secrets go beside it, before the store is opened */
+                return strcmp(config->store_path, ":memory:") == 0 ? 0 : rt_make_folders(config->store_path, err);
         char *dir = state_directory(config->arena);
         if (!dir)
                 return rt_fail(err, RETORT_E_INPUT, "no state directory is known: set store.path, XDG_STATE_HOME or HOME");
-        int r = make_directory(dir, err);
         const char *path = rt_arena_printf(config->arena, "%s/retort.db", dir);
         config->store_path = path ? path : "";
-        return r == 0 && !path ? rt_fail_nomem(err) : r;
+        return path ? rt_make_folders(path, err) : rt_fail_nomem(err);
 }
 
 /* ---- secrets ---- */

@@ -24,20 +24,6 @@ enum { LOCK_TRIES = 100, LOCK_PAUSE_NS = 10000000 };
 
 /* ---- the file and its lock ---- */
 
-/* Makes what is missing of the path up to its last slash, for the owner alone. */
-static int make_folders(const char *file, struct retort_error *err) {
-        rt_auto_free char *path = strdup(file);
-        if (!path)
-                return rt_fail_nomem(err);
-        for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-                *slash = 0;
-                if (mkdir(path, 0700) < 0 && errno != EEXIST)
-                        return rt_fail_errno(err, "cannot make the folder %s", path);
-                *slash = '/';
-        }
-        return 0;
-}
-
 /* The one name of the file, whatever links led to it: its lock must be the same for all who ask. */
 static char *real_path(const char *file) {
         char *path = realpath(file, NULL);
@@ -116,7 +102,7 @@ static int tighten(const struct rt_store *store, struct retort_error *err) {
 }
 
 static int find_file(struct rt_store *store, struct retort_error *err) {
-        int r = make_folders(store->name, err);
+        int r = rt_make_folders(store->name, err);
         if (r < 0)
                 return r;
         store->path = real_path(store->name);

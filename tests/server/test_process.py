@@ -44,6 +44,14 @@ def test_state_is_for_its_owner_alone(serve):
         assert file.stat().st_mode & 0o077 == 0, file
 
 
+def test_the_folders_of_the_store_are_made(serve, tmp_path):
+    """The secrets lie beside the store and are written before it is opened."""
+    one = serve("--set", f"store.path={tmp_path}/not/there/yet.db")
+    assert one.ask("GET", "/healthz").status == 200
+    assert sorted(f.name for f in (tmp_path / "not/there").iterdir() if "secret" in f.name) == ["yet.db.callback-secret", "yet.db.jwt-secret"]
+    assert (tmp_path / "not").stat().st_mode & 0o777 == 0o700
+
+
 def test_state_directory_of_a_user(tmp_path, serve):
     one = serve("--set", "store.path=", env={"STATE_DIRECTORY": str(tmp_path / "state")})
     assert (tmp_path / "state" / "retort.db").exists()
