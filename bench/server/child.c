@@ -70,6 +70,20 @@ int served_start(struct served *s, const char *build, const char *runtimes, cons
         return -1;
 }
 
+FILE *program_output(const char *const *argv, pid_t *ret_pid) {
+        int out[2];
+        if (pipe2(out, O_CLOEXEC) < 0)
+                return NULL;
+        *ret_pid = fork();
+        if (*ret_pid == 0) {
+                (void)dup2(out[1], STDOUT_FILENO);
+                (void)execv(argv[0], (char *const *)(uintptr_t)argv);
+                _exit(127);
+        }
+        (void)close(out[1]);
+        return fdopen(out[0], "r");
+}
+
 void served_stop(struct served *s) {
         if (s->pid > 0) {
                 (void)kill(s->pid, SIGTERM);

@@ -45,6 +45,8 @@ struct served {
 };
 /* retortd with a store of its own below scratch. argv: what follows "retort serve", NULL-terminated. 0, or -1 and says why. */
 int served_start(struct served *s, const char *build, const char *runtimes, const char *scratch, const char *const *argv);
+/* What a program prints, to be read and closed; *ret_pid is to be waited for. NULL: it cannot be started. */
+FILE *program_output(const char *const *argv, pid_t *ret_pid);
 void served_stop(struct served *s);
 /* A POST (or, without body, a GET) for this server; to be freed. */
 char *served_request(const struct served *s, const char *path, const char *body);

@@ -56,15 +56,36 @@ static retort_run *give_back(struct rt_service *service, struct rt_ticket *ticke
         return run;
 }
 
+/* What the log says of an outcome that somebody else frees. */
+struct told {
+        struct retort_outcome outcome;
+        char id[RT_ID];
+        char language[40];
+};
+
+static const struct retort_outcome *remember(struct told *told, const struct retort_outcome *outcome) {
+        if (!outcome)
+                return NULL;
+        (void)snprintf(told->id, sizeof told->id, "%s", outcome->id);
+        (void)snprintf(told->language, sizeof told->language, "%s", outcome->language);
+        told->outcome = (struct retort_outcome){ .id = told->id, .language = told->language, .status = outcome->status,
+                                                 .usage = outcome->usage };
+        return &told->outcome;
+}
+
+/* Metrics before the answer, for who looks at them next; the rest after it: nobody waits for a line of the log. */
 void rt_service_end_run(struct rt_service *service, struct rt_ticket *ticket) {
         struct retort_outcome *outcome = NULL;
         struct retort_error err = { 0 };
+        struct told told;
         int r = retort_perform(ticket->work.run, &outcome, &err);
-        retort_run_free(give_back(service, ticket, outcome));
+        retort_run *run = give_back(service, ticket, outcome);
         if (outcome)
                 rt_metrics_run(&service->metrics, outcome, rt_now_ns() - ticket->work.accepted_ns);
-        rt_service_log_run(service, "run", &ticket->work, outcome, &err);
+        const struct retort_outcome *kept = remember(&told, outcome);
         ticket->on_end(outcome, r < 0 ? &err : NULL, ticket->userdata);
+        rt_service_log_run(service, "run", &ticket->work, kept, &err);
+        retort_run_free(run);
 }
 
 /* A run that never began ends here: refused, because the service stops. */
@@ -129,9 +150,10 @@ static int enter(struct rt_service *service, struct rt_ticket *ticket, int64_t t
         if (r == 0) {
                 work->charge = rt_tenant_charge(tenant, work->item.memory);
                 tenant->waiting_runs++;
-                (void)pthread_cond_signal(&service->work);
         }
         (void)pthread_mutex_unlock(&service->lock);
+        if (r == 0) /* without the lock: the worker would wake only to wait for it */
+                (void)pthread_cond_signal(&service->work);
         return refusal->why ? rt_service_refuse(service, refusal, r, err) : r;
 }
 
