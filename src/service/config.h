@@ -19,7 +19,7 @@
         X(server, tls_certificate, TEXT, "", "file with the certificate chain (PEM); empty: plain HTTP")               \
         X(server, tls_key, TEXT, "", "file with its key (PEM)")                                                        \
         X(server, hosts, LIST, "", "allowed Host names besides loopback and the addresses listened on")                \
-        X(server, origins, LIST, "", "allowed Origins besides same-origin; * for any")                                 \
+        X(server, origins, LIST, "", "allowed Origins besides same-origin, with CORS; * for any")                      \
         X(server, user, TEXT, "", "user to become, when started as root, once the jailer runs; empty: none")           \
         X(server, threads, COUNT, "1", "threads that serve HTTP")                                                      \
         X(server, max_connections, COUNT, "4096", "open connections at most")                                          \

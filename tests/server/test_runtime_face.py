@@ -118,6 +118,19 @@ def test_registration_and_guests_can_be_switched_off(serve):
     assert one.post("/api/auth/guest", None, key=None).status == 403
 
 
+def test_its_front_end_elsewhere_may_ask(serve):
+    one = serve("--set", "server.origins=http://localhost:5173")
+    front = {"Origin": "http://localhost:5173"}
+    asks = {"Access_Control_Request_Method": "PATCH", "Access_Control_Request_Headers": "authorization,content-type"}
+    answer = one.ask("OPTIONS", "/api/codes/1", key=None, **front, **asks)
+    assert answer.status == 204 and answer.headers["Access-Control-Allow-Headers"] == "authorization,content-type"
+    assert "PATCH" in answer.headers["Access-Control-Allow-Methods"]
+    login = one.post("/api/auth/guest", None, key=None, **front)
+    for answer in (login, one.get("/api/codes", key=login.json["token"], **front), one.get("/api/codes", key=None, **front)):
+        assert answer.headers["Access-Control-Allow-Origin"] == front["Origin"]
+    assert one.ask("OPTIONS", "/api/codes", key=None, Origin="http://evil.example", **asks).status == 403
+
+
 # ---- execute, direct ----
 
 @pytest.mark.parametrize("language", HELLO)
