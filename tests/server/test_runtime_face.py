@@ -219,6 +219,29 @@ def test_queue(queue):
     assert docs["data"]["output"] == "hello\n"
 
 
+def test_queued_runs_enter_the_history(queue):
+    mine, other = guest(queue), guest(queue)
+    project = queue.post("/api/codes", {"title": "p", "language": "python"}, key=mine).json["data"]["id"]
+    for token, code in ((mine, "print('a')"), (mine, "print('b'); exit(2)"), (other, "1")):
+        finished(queue, token, execute(queue, token, code, projectId=project).json["data"])
+    second, first = queue.get("/api/submissions", key=mine).json["data"]
+    assert (first["status"], first["stdout"], first["projectId"], first["exitCode"]) == ("SUCCESS", "a\n", project, 0)
+    assert (second["status"], second["stdout"], second["code"], second["exitCode"]) == ("ERROR", "b\n", "print('b'); exit(2)", 2)
+    assert [s["projectId"] for s in queue.get("/api/submissions", key=other).json["data"]] == [None]  # not theirs
+
+
+def test_queued_runs_enter_the_history_after_a_restart(serve):
+    words = ("--set", "runtime_face.mode=queue", "--set", "server.drain_timeout=0s")
+    one = serve(*words)
+    token = guest(one)
+    id = execute(one, token, "import time\ntime.sleep(1)\nprint('late')").json["data"]
+    wait_for(lambda: one.get(f"/api/result/{id}", key=token).json["message"] == "RUNNING")
+    one.stop()
+    two = serve(*words, folder=one.folder)
+    assert finished(two, token, id)["message"] == "COMPLETED"
+    assert [s["stdout"] for s in two.get("/api/submissions", key=token).json["data"]] == ["late\n"]
+
+
 def test_queue_unknown_and_foreign_jobs(queue):
     mine, other = guest(queue), guest(queue)
     id = execute(queue, mine, "print(1)").json["data"]
