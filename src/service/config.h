@@ -68,6 +68,7 @@
         X(runtime_face, generation, TEXT, "head", "which ExecutionResult: head or docs")                               \
         X(runtime_face, strict, BOOL, "false", "its quirks too: exit code always 0 (docs), HTTP 200 for failures")     \
         X(runtime_face, anonymous, BOOL, "false", "POST /api/execute and /ws/execute without a token")                 \
+        X(runtime_face, anonymous_socket, BOOL, "false", "/ws/execute without a token, as Runtime's front end asks")   \
         X(log, level, TEXT, "info", "error, warning, info or debug")                                                   \
         X(metrics, public, BOOL, "false", "/metrics without a key")
 

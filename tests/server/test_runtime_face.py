@@ -327,6 +327,17 @@ def test_socket_needs_a_token(server):
     assert server.ws("/ws/execute", key=None).status == 401
 
 
+def test_socket_without_a_token_when_allowed(serve):
+    one = serve("--set", "runtime_face.anonymous_socket=true", "--set", "server.origins=http://localhost:5173")
+    ws = one.ws("/ws/execute", key=None, Origin="http://localhost:5173")
+    ws.send({"language": "python", "code": "print(input())"})
+    ws.send("hi")
+    assert ws.until("hi\r\n") and ws.rest() == [] and ws.code == 1000
+    assert one.ws("/ws/execute", key=None, Origin="http://evil.example").status == 403
+    assert one.ws("/ws/execute?token=x", key=None).status == 401  # a token that is there must be good
+    assert execute(one, None, "1").status == 401
+
+
 def test_socket_that_leaves_ends_its_program(server, token):
     ws = session(server, token, "import time\nprint('begun', flush=True)\ntime.sleep(50)")
     ws.until("begun")
