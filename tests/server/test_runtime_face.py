@@ -338,6 +338,27 @@ def test_socket_without_a_token_when_allowed(serve):
     assert execute(one, None, "1").status == 401
 
 
+@pytest.mark.parametrize("language, code", [
+    ("c", '#include <stdio.h>\nint main(void) { int a; printf("number: "); scanf("%d", &a); printf("got %d\\n", a); return 0; }'),
+    ("cpp", '#include <cstdio>\nint main() { int a; printf("number: "); scanf("%d", &a); printf("got %d\\n", a); }'),
+    ("python", "import sys\nprint('number: ', end='')\nprint('got', sys.stdin.readline().strip())"),
+])
+def test_socket_shows_prompts_at_once(server, token, language, code):
+    ws = session(server, token, code, language)
+    ws.until("number: ")
+    ws.send("7")
+    ws.until("got 7\r\n")
+    assert ws.rest() == [] and ws.code == 1000
+
+
+def test_socket_takes_ctrl_c(server, token):
+    ws = session(server, token, "import time\nprint('begun', flush=True)\ntime.sleep(50)")
+    ws.until("begun")
+    ws.send("\x03")
+    assert ws.rest() in ([], ["\r\n"]) and ws.code == 1000
+    wait_for(lambda: server.running() == 0, 5)
+
+
 def test_socket_that_leaves_ends_its_program(server, token):
     ws = session(server, token, "import time\nprint('begun', flush=True)\ntime.sleep(50)")
     ws.until("begun")
