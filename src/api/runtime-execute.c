@@ -40,25 +40,10 @@ static char *view_of(const struct rt_exchange *x, const struct retort_outcome *o
 
 void rt_runtime_remember(struct rt_service *service, const struct rt_caller *caller, int64_t code_id, const char *language,
                          const char *code, const struct retort_outcome *outcome) {
-        rt_auto_arena struct rt_arena arena = { 0 };
-        struct retort_bytes out[2], err[2];
         if (!caller->user_id)
                 return;
-        static const char *const types[] = {
-#define X(name) #name,
-                RT_RUNTIME_ERROR_TYPES(X)
-#undef X
-        };
-        enum rt_runtime_error_type type = rt_runtime_error_type_of(outcome);
-        struct rt_store_submission s = {
-                .user_id = caller->user_id, .code_id = code_id, .language = language, .code = code,
-                .stdout_text = rt_view_text(out, rt_view_stdout(outcome, out), &arena),
-                .stderr_text = rt_view_text(err, rt_view_stderr(outcome, err), &arena),
-                .status = outcome->status == RETORT_OK ? "SUCCESS" : type == RT_RUNTIME_TIMEOUT ? "TIMEOUT" : "ERROR",
-                .error_type = types[type], .exit_code = outcome->exit_code,
-                .execution_ms = (int64_t)(outcome->usage.wall_ns / 1000000u), .created_ms = (int64_t)time(NULL) * 1000 };
-        if (s.stdout_text && s.stderr_text)
-                (void)rt_store_submission_add(service ? rt_service_store(service) : NULL, &s, NULL);
+        struct rt_store_submission submission = { .user_id = caller->user_id, .code_id = code_id, .language = language, .code = code };
+        (void)rt_service_remember(service, outcome, &submission, NULL);
 }
 
 /* ---- direct ---- */
@@ -134,7 +119,7 @@ static void submit(struct asked *a, const struct retort_request *request) {
         struct retort_error err = { 0 };
         char id[27], data[32];
         bool existed;
-        const struct rt_job_order order = { .caller = x->caller, .request = request };
+        const struct rt_job_order order = { .caller = x->caller, .request = request, .code_id = a->code_id };
         int r = rt_service_job_accept(x->service, &order, id, &existed, &refusal, &err);
         if (r < 0 && refusal.why) {
                 rt_exchange_refused(x, &refusal, &err);

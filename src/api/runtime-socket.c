@@ -3,12 +3,13 @@
  * /ws/execute: the first text is {"language", "code"}, every later one a line for the program's stdin; what the program
  * writes comes back as raw text, both streams together, lines ended by CR LF for a terminal that shows them. Close
  * codes as ever: 1013 no room, 1007 code or language missing, 1011 cannot start, 1008 too much output or too long.
- * Unlike ever: the socket closes with 1000 when the program ends, no character is cut in two, a refused first text gives
- * its place back, and runs are kept in the user's history.
+ * Unlike ever: Ctrl-C (the byte 3, alone) ends the program, the socket closes with 1000 when it ends, no character is
+ * cut in two, a refused first text gives its place back, and runs are kept in the user's history.
  */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,7 +19,7 @@
 #include "base/text.h"
 #include "base/util.h"
 
-enum { SESSIONS_MAX = 50, WALL_MS = 60000, OUTPUT_MAX = 1048576, SEND_TIMEOUT_MS = 30000, LINE_MAX_BYTES = 65536 };
+enum { SESSIONS_MAX = 50, WALL_MS = 60000, OUTPUT_MAX = 1048576, SEND_TIMEOUT_MS = 30000, LINE_MAX_BYTES = 65536, CTRL_C = 3 };
 
 struct session {
         atomic_int references;
@@ -112,6 +113,27 @@ static void on_end(struct retort_outcome *outcome, const struct retort_error *er
 
 /* ---- from the client ---- */
 
+/* A prompt shows before its line ends: stdio asks nobody for a terminal. Where coreutils keeps what stdbuf loads is the
+ * distribution's choice; without it, and in static programs, C must flush. Returns how many are in *ret_env. */
+static size_t unbuffered_env(const char *language, const char *const **ret_env) {
+        static const char *const python[] = { "PYTHONUNBUFFERED=1" };
+        static const char *const c[][3] = {
+                { "LD_PRELOAD=/usr/libexec/coreutils/libstdbuf.so", "_STDBUF_O=0", "_STDBUF_E=0" },
+                { "LD_PRELOAD=/usr/lib/coreutils/libstdbuf.so", "_STDBUF_O=0", "_STDBUF_E=0" },
+        };
+        *ret_env = python;
+        if (strcasecmp(language, "python") == 0)
+                return RT_LEN(python);
+        if (strcasecmp(language, "c") != 0 && strcasecmp(language, "cpp") != 0)
+                return 0;
+        for (size_t i = 0; i < RT_LEN(c); i++) {
+                *ret_env = c[i];
+                if (access(strchr(c[i][0], '/'), R_OK) == 0)
+                        return RT_LEN(c[i]);
+        }
+        return 0;
+}
+
 static int start_run(struct session *s, struct rt_http_socket *socket, struct rt_refusal *refusal, struct retort_error *err) {
         int ends[2];
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
@@ -121,6 +143,7 @@ static int start_run(struct session *s, struct rt_http_socket *socket, struct rt
         struct retort_request request = rt_runtime_request(s->language, s->code, NULL);
         request.limits = (struct retort_limits){ .wall_ms = WALL_MS, .output_bytes = OUTPUT_MAX };
         request.stdin_fd = s->stdin_theirs;
+        request.n_env = unbuffered_env(s->language, &request.env);
         struct rt_run_order order = { .caller = s->caller, .request = &request, .on_event = on_event, .on_end = on_end, .userdata = s };
         struct rt_ticket *ticket = NULL;
         rt_http_socket_hold(socket);
@@ -169,6 +192,11 @@ static void on_message(struct rt_http_socket *socket, bool text, const void *dat
         }
         if (s->stdin_ours < 0)
                 return;
+        struct rt_ticket *ticket = atomic_load(&s->ticket);
+        if (ticket && size == 1 && *(const char *)data == CTRL_C) {
+                rt_ticket_cancel(ticket);
+                return;
+        }
         struct iovec line[] = { { (void *)(uintptr_t)data, size }, { "\n", 1 } };
         struct msghdr message = { .msg_iov = line, .msg_iovlen = 2 };
         ssize_t n = size > LINE_MAX_BYTES ? -1 : sendmsg(s->stdin_ours, &message, MSG_DONTWAIT | MSG_NOSIGNAL);

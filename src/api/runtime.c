@@ -61,8 +61,10 @@ static int unauthorized(struct rt_exchange *x, const char *message) {
 }
 
 static bool anonymous_allowed(const struct rt_exchange *x, const struct rt_route *route) {
-        bool running = route->handle == rt_runtime_execute || route->handle == rt_runtime_socket;
-        return running && (x->config->runtime_face_anonymous || !x->config->auth_required);
+        bool socket = route->handle == rt_runtime_socket;
+        if (socket && x->config->runtime_face_anonymous_socket)
+                return true;
+        return (socket || route->handle == rt_runtime_execute) && (x->config->runtime_face_anonymous || !x->config->auth_required);
 }
 
 /* A browser cannot give a WebSocket headers: there the token may stand in the query. */

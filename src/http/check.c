@@ -66,11 +66,20 @@ static bool host_is_ours(const struct rt_http_request *request, const char *name
         return strcmp(listener->address, name) == 0;
 }
 
-static bool origin_is_allowed(const struct rt_http_config *config, const char *origin, const char *host) {
+/* As it stands in the list: itself, or "*"; NULL: it does not. */
+static const char *listed_origin(const struct rt_http_config *config, const char *origin) {
+        const char *any = NULL;
         for (const char *const *p = config->origins; p && *p; p++)
-                if (strcmp(*p, "*") == 0 || strcasecmp(*p, origin) == 0)
-                        return true;
-        return rt_http_origin_is_host(origin, host);
+                if (strcasecmp(*p, origin) == 0)
+                        return origin;
+                else if (strcmp(*p, "*") == 0)
+                        any = *p;
+        return any;
+}
+
+const char *rt_http_foreign_origin(const struct rt_http_request *request) {
+        const char *origin = rt_http_header(request, "Origin");
+        return origin && *origin ? listed_origin(&request->server->config, origin) : NULL;
 }
 
 int rt_http_check_place(const struct rt_http_request *request, const char **ret_detail) {
@@ -85,7 +94,7 @@ int rt_http_check_place(const struct rt_http_request *request, const char **ret_
                 return *ret_detail = "this server does not go by that Host", 421;
         if (count(request, "Origin") > 1)
                 return *ret_detail = "there is more than one Origin", 400;
-        if (origin && !origin_is_allowed(&request->server->config, origin, host ? host : ""))
+        if (origin && !listed_origin(&request->server->config, origin) && !rt_http_origin_is_host(origin, host ? host : ""))
                 return *ret_detail = "requests from that Origin are not taken", 403;
         return 0;
 }

@@ -18,6 +18,8 @@ static enum MHD_Result queue(struct rt_http_request *request) {
         (void)pthread_mutex_unlock(&request->lock);
         if (!response)
                 return MHD_NO;
+        if (kind != RT_HTTP_UPGRADED)
+                rt_http_allow_origin(request, response);
         if (kind != RT_HTTP_UPGRADED && request->server->draining)
                 (void)MHD_add_response_header(response, "Connection", "close");
         enum MHD_Result r = MHD_queue_response(request->mhd, (unsigned)status, response);
@@ -68,6 +70,10 @@ static void judge_head(struct rt_http_request *request, const char *target) {
                 status = 503, detail = "the server is going down";
         if (status) {
                 rt_http_refuse(request, status, detail);
+                return;
+        }
+        if (rt_http_is_preflight(request)) {
+                rt_http_answer_preflight(request);
                 return;
         }
         request->seen = true;

@@ -52,7 +52,8 @@ struct rt_http_config {
         unsigned max_connections_per_ip; /* 0: no limit */
         const char *const *hosts;    /* allowed Host names besides the addresses listened on and localhost; NULL: any
                                         when listening beyond loopback */
-        const char *const *origins;  /* allowed Origins besides same-origin; "*": any; NULL: none */
+        const char *const *origins;  /* allowed Origins besides same-origin; "*": any; NULL: none. Their pages may read the
+                                        answers (CORS); preflights are answered here */
 
         /* The head is in. Returns 0 to go on and read the body (*max_body is in and out), or after having replied: 1. */
         int (*on_head)(struct rt_http_request *request, size_t *max_body, void *userdata);

@@ -183,6 +183,13 @@ bool rt_http_request_complete(const struct rt_http_request *request);
 /* check.c: what is wrong with a head; 0, or a status and *ret_detail */
 int rt_http_check_head(const struct rt_http_request *request, const char *target, const char **ret_detail);
 int rt_http_check_place(const struct rt_http_request *request, const char **ret_detail); /* Host and Origin */
+/* What pages may read the answer: the request's Origin, or "*"; NULL: only our own. */
+const char *rt_http_foreign_origin(const struct rt_http_request *request);
+
+/* cors.c: pages of allowed Origins read our answers (Fetch, 3.2) */
+bool rt_http_is_preflight(const struct rt_http_request *request);
+void rt_http_answer_preflight(struct rt_http_request *request);
+void rt_http_allow_origin(const struct rt_http_request *request, struct MHD_Response *response);
 
 /* refuse.c */
 void rt_http_refuse(struct rt_http_request *request, int status, const char *detail);

@@ -59,7 +59,8 @@ static int fill(struct accepting *a, size_t i, struct retort_error *err) {
                                             .priority = order->priority, .request_json = kept,
                                             .idempotency_key = order->idempotency_key, .callback_url = order->callback_url,
                                             .traceparent = traced ? a->jobs[i]->work.traceparent : NULL,
-                                            .created_ms = rt_unix_ms() };
+                                            .created_ms = rt_unix_ms(), .user_id = order->caller.user_id,
+                                            .code_id = order->code_id };
         return 0;
 }
 

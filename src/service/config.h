@@ -19,7 +19,7 @@
         X(server, tls_certificate, TEXT, "", "file with the certificate chain (PEM); empty: plain HTTP")               \
         X(server, tls_key, TEXT, "", "file with its key (PEM)")                                                        \
         X(server, hosts, LIST, "", "allowed Host names besides loopback and the addresses listened on")                \
-        X(server, origins, LIST, "", "allowed Origins besides same-origin; * for any")                                 \
+        X(server, origins, LIST, "", "allowed Origins besides same-origin, with CORS; * for any")                      \
         X(server, user, TEXT, "", "user to become, when started as root, once the jailer runs; empty: none")           \
         X(server, threads, COUNT, "1", "threads that serve HTTP")                                                      \
         X(server, max_connections, COUNT, "4096", "open connections at most")                                          \
@@ -68,6 +68,7 @@
         X(runtime_face, generation, TEXT, "head", "which ExecutionResult: head or docs")                               \
         X(runtime_face, strict, BOOL, "false", "its quirks too: exit code always 0 (docs), HTTP 200 for failures")     \
         X(runtime_face, anonymous, BOOL, "false", "POST /api/execute and /ws/execute without a token")                 \
+        X(runtime_face, anonymous_socket, BOOL, "false", "/ws/execute without a token, as Runtime's front end asks")   \
         X(log, level, TEXT, "info", "error, warning, info or debug")                                                   \
         X(metrics, public, BOOL, "false", "/metrics without a key")
 

@@ -50,6 +50,9 @@ struct rt_job {
         struct rt_work work;
         char id[RT_ID];
         bool calls_back;
+        int64_t user_id;      /* as in struct rt_store_job */
+        int64_t code_id;
+        char *code;           /* for the history; NULL: nobody's */
         struct rt_live *live; /* from when it runs or is followed */
         struct rt_job *next;  /* in its bucket */
 };
@@ -129,6 +132,9 @@ void rt_job_enter(struct rt_service *service, struct rt_job *job, struct rt_tena
 void rt_job_take_back(struct rt_service *service, struct rt_job *job); /* entered but not queued: leaves, is freed */
 /* Stores an outcome made of words, tells waiters and followers, frees the job. */
 void rt_job_end_without_run(struct rt_service *service, struct rt_job *job, enum retort_status status, const char *message);
+/* history.c: all but whose it is; texts are in the arena. */
+int rt_submission_of(const struct retort_outcome *outcome, struct rt_arena *arena, struct rt_store_submission *submission,
+                     struct retort_error *err);
 /* The JSON of an outcome that no run made; to be freed. */
 int rt_outcome_of_words(const char *id, const char *language, enum retort_status status, const char *message, char **ret_json,
                         struct retort_error *err);

@@ -68,8 +68,10 @@ struct rt_job *rt_job_new(struct rt_service *service, const char *id, int32_t pr
 }
 
 static void free_job(struct rt_job *job) {
-        if (job)
+        if (job) {
                 rt_live_let_go(job->live);
+                free(job->code);
+        }
         free(job);
 }
 
@@ -85,7 +87,7 @@ int rt_outcome_of_words(const char *id, const char *language, enum retort_status
 
 /* A disk may be full for a moment; a job whose outcome cannot be stored is run again by the next server. */
 static int store_outcome(struct rt_service *service, const struct rt_job *job, const char *status, const char *json,
-                         const char *events) {
+                         const char *events, const struct rt_store_submission *submission) {
         struct retort_error err = { 0 };
         int r = RETORT_E_SYSTEM;
         for (unsigned i = 0; i < STORE_TRIES && r < 0; i++) {
@@ -94,7 +96,7 @@ static int store_outcome(struct rt_service *service, const struct rt_job *job, c
                         struct timespec pause = { .tv_nsec = 50000000l << i };
                         (void)nanosleep(&pause, NULL);
                 }
-                r = rt_store_job_finish(service->store, job->id, rt_unix_ms(), status, json, events, &first, &err);
+                r = rt_store_job_finish_with(service->store, job->id, rt_unix_ms(), status, json, events, submission, &first, &err);
                 if (r == 0 && first)
                         atomic_fetch_add(&service->metrics.jobs_finished, 1);
         }
@@ -119,9 +121,10 @@ static void dismiss(struct rt_service *service, struct rt_job *job, const char *
         free_job(job);
 }
 
-static void finish(struct rt_service *service, struct rt_job *job, const char *status, const char *json, bool was_queued) {
+static void finish(struct rt_service *service, struct rt_job *job, const char *status, const char *json,
+                   const struct rt_store_submission *submission, bool was_queued) {
         rt_auto_free char *events = job->live ? rt_live_text(job->live) : NULL;
-        bool stored = store_outcome(service, job, status, json, events) == 0;
+        bool stored = store_outcome(service, job, status, json, events, submission) == 0;
         dismiss(service, job, stored ? json : NULL, stored, was_queued);
 }
 
@@ -136,7 +139,7 @@ static void end_without_run(struct rt_service *service, struct rt_job *job, enum
         }
         rt_log(&service->log, RT_LOG_INFO, "job", RT_LOG_TEXT("id", job->id), RT_LOG_TEXT("status", retort_status_name(status)),
                RT_LOG_TEXT("message", message));
-        finish(service, job, retort_status_name(status), json, was_queued);
+        finish(service, job, retort_status_name(status), json, NULL, was_queued);
 }
 
 void rt_job_end_without_run(struct rt_service *service, struct rt_job *job, enum retort_status status, const char *message) {
@@ -171,6 +174,12 @@ static int prepare(struct rt_service *service, struct rt_job *job, retort_run **
                 r = rt_fail(err, RETORT_E_BUG, "the job's request is not in the store");
         if (r == 0)
                 r = retort_request_parse(row.request_json, strlen(row.request_json), &request, err);
+        if (r == 0 && row.user_id) {
+                job->user_id = row.user_id;
+                job->code_id = row.code_id;
+                job->code = strndup(request->code.data, request->code.size);
+                r = job->code ? 0 : rt_fail_nomem(err);
+        }
         if (r == 0)
                 r = retort_prepare(service->engine, request, on_event, job, ret_run, err);
         retort_request_free(request);
@@ -221,14 +230,18 @@ static void put_back(struct rt_service *service, struct rt_job *job) {
 
 static void report(struct rt_service *service, struct rt_job *job, const struct retort_outcome *outcome) {
         struct retort_outcome mine = as_job(job, outcome);
+        rt_auto_arena struct rt_arena arena = { 0 };
         rt_auto_free char *json = NULL;
         struct retort_error err = { 0 };
+        struct rt_store_submission submission = { .user_id = job->user_id, .code_id = job->code_id,
+                                                  .language = job->work.language, .code = job->code };
+        bool kept = job->code && rt_submission_of(&mine, &arena, &submission, &err) == 0;
         rt_metrics_run(&service->metrics, &mine, rt_now_ns() - job->work.accepted_ns);
         rt_service_log_run(service, "job", &job->work, &mine, NULL);
         if (retort_outcome_json(&mine, &json, &err) < 0)
                 end_without_run(service, job, RETORT_INTERNAL, err.message, false);
         else
-                finish(service, job, retort_status_name(mine.status), json, false);
+                finish(service, job, retort_status_name(mine.status), json, kept ? &submission : NULL, false);
 }
 
 /* Queued for this server but done, or not to be started: 1 to run it, 0: it is dealt with. */

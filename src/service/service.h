@@ -91,6 +91,7 @@ void rt_ticket_free(struct rt_ticket *ticket);
 struct rt_job_order {
         struct rt_caller caller;
         const struct retort_request *request;
+        int64_t code_id; /* for the history of caller.user_id; 0: none */
         int32_t priority;
         const char *idempotency_key;
         const char *callback_url;
@@ -120,6 +121,13 @@ int rt_service_job_follow(struct rt_service *service, const struct rt_caller *ca
 /* Nobody listens any more: on_end comes soon. Does not wait. */
 void rt_follow_stop(struct rt_follow *follow);
 void rt_follow_free(struct rt_follow *follow);
+
+/* ---- history ---- */
+
+/* Keeps a finished run; submission says whose (user_id, code_id, language, code), the rest is filled in. Jobs of a user do
+ * this by themselves. */
+int rt_service_remember(struct rt_service *service, const struct retort_outcome *outcome, struct rt_store_submission *submission,
+                        struct retort_error *err);
 
 /* ---- what happened: metrics and log ---- */
 

@@ -140,3 +140,6 @@ int rt_store_lend(struct rt_store *store, struct rt_lent *ret_lent, struct retor
 void rt_store_return(struct rt_lent *lent);
 #define rt_auto_lent __attribute__((cleanup(rt_store_return)))
 void rt_store_close_readers(struct rt_store *store);
+
+/* users.c: part of a write; fills id and code_id */
+int rt_submission_insert(struct rt_conn *conn, struct rt_store_submission *submission, struct retort_error *err);

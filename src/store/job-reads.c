@@ -9,7 +9,7 @@
 
 #define COLUMNS                                                                                                        \
         "SELECT job.id, tenant_id, state, priority, idempotency_key, callback_url, traceparent, created_ms, started_ms," \
-        " finished_ms, attempts, status, callback_state, callback_attempts, callback_next_ms"
+        " finished_ms, attempts, status, callback_state, callback_attempts, callback_next_ms, user_id, code_id"
 #define WITHOUT_BODIES COLUMNS ", NULL, NULL, NULL FROM job "
 #define WITH_BODIES                                                                                                    \
         COLUMNS ", job_request.json, job_outcome.json, job_outcome.events FROM job"                                    \
@@ -32,6 +32,8 @@ static void read_job(struct rt_query *query, void *element) {
         job->callback_state = (int32_t)rt_query_int(query);
         job->callback_attempts = (int32_t)rt_query_int(query);
         job->callback_next_ms = rt_query_int(query);
+        job->user_id = rt_query_int(query);
+        job->code_id = rt_query_int(query);
         job->request_json = rt_query_text(query);
         job->outcome_json = rt_query_text(query);
         job->events_ndjson = rt_query_text(query);

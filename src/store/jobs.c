@@ -24,7 +24,8 @@ static int check_job(const struct rt_store_job *job, struct retort_error *err) {
 static int insert_job(struct rt_conn *conn, const struct rt_store_job *job, struct retort_error *err) {
         rt_auto_query struct rt_query query = rt_query(
                 conn, "INSERT INTO job (id, tenant_id, priority, language, idempotency_key, callback_url, traceparent,"
-                      " created_ms) VALUES (?1, ?2, ?3, iif(json_valid(?4), json_extract(?4, '$.language'), NULL), ?, ?, ?, ?)");
+                      " created_ms, user_id, code_id) VALUES"
+                      " (?1, ?2, ?3, iif(json_valid(?4), json_extract(?4, '$.language'), NULL), ?, ?, ?, ?, ?, ?)");
         rt_query_put_text(&query, job->id);
         rt_query_put_int(&query, job->tenant_id);
         rt_query_put_int(&query, job->priority);
@@ -33,6 +34,8 @@ static int insert_job(struct rt_conn *conn, const struct rt_store_job *job, stru
         rt_query_put_text(&query, job->callback_url);
         rt_query_put_text(&query, job->traceparent);
         rt_query_put_int(&query, job->created_ms);
+        rt_query_put_int(&query, job->user_id);
+        rt_query_put_int(&query, job->code_id);
         int64_t n = rt_query_run(&query, err);
         if (n < 0)
                 return (int)n;
@@ -122,6 +125,7 @@ struct step {
         const char *id;
         int64_t now_ms;
         const char *status, *outcome_json, *events_ndjson;
+        const struct rt_store_submission *submission;
         bool first;
 };
 
@@ -164,7 +168,10 @@ static int keep_outcome(struct rt_conn *conn, const struct step *step, struct re
         rt_query_put_text(&query, step->outcome_json);
         rt_query_put_text(&query, step->events_ndjson);
         int64_t n = rt_query_run(&query, err);
-        return n < 0 ? (int)n : 0;
+        struct rt_store_submission submission = step->submission ? *step->submission : (struct rt_store_submission){ 0 };
+        if (n < 0 || !step->submission)
+                return n < 0 ? (int)n : 0;
+        return rt_submission_insert(conn, &submission, err);
 }
 
 static int finish(struct rt_conn *conn, void *data, struct retort_error *err) {
@@ -186,8 +193,17 @@ static int finish(struct rt_conn *conn, void *data, struct retort_error *err) {
 
 int rt_store_job_finish(struct rt_store *store, const char *id, int64_t now_ms, const char *status, const char *outcome_json,
                         const char *events_ndjson, bool *ret_first, struct retort_error *err) {
-        struct step step = { id, now_ms, status, outcome_json, events_ndjson, false };
-        int r = rt_store_write(store, finish, &step, size_of(outcome_json) + size_of(events_ndjson), err);
+        return rt_store_job_finish_with(store, id, now_ms, status, outcome_json, events_ndjson, NULL, ret_first, err);
+}
+
+int rt_store_job_finish_with(struct rt_store *store, const char *id, int64_t now_ms, const char *status, const char *outcome_json,
+                             const char *events_ndjson, const struct rt_store_submission *submission, bool *ret_first,
+                             struct retort_error *err) {
+        struct step step = { id, now_ms, status, outcome_json, events_ndjson, submission, false };
+        size_t bytes = size_of(outcome_json) + size_of(events_ndjson);
+        if (submission)
+                bytes += size_of(submission->code) + size_of(submission->stdout_text) + size_of(submission->stderr_text);
+        int r = rt_store_write(store, finish, &step, bytes, err);
         if (r == 0 && ret_first)
                 *ret_first = step.first;
         return r;

@@ -94,6 +94,8 @@ struct rt_store_job {
         int32_t callback_state;      /* 0: none or to be sent, 1: delivered, 2: given up */
         int32_t callback_attempts;
         int64_t callback_next_ms;
+        int64_t user_id; /* whose history its run goes into; 0: nobody's */
+        int64_t code_id; /* the saved code that it is of, there; 0: none */
 };
 
 /* Adds a job. With an idempotency key the tenant has used before, nothing is added and *ret_existing is the id of the job
@@ -107,6 +109,11 @@ int rt_store_job_start(struct rt_store *store, const char *id, int64_t now_ms, b
 /* Any -> done, once: false in *ret_first when it was done before (then nothing changes). */
 int rt_store_job_finish(struct rt_store *store, const char *id, int64_t now_ms, const char *status, const char *outcome_json,
                         const char *events_ndjson, bool *ret_first, struct retort_error *err);
+/* The same, and the submission (may be NULL) enters the history with it: both or none. */
+struct rt_store_submission;
+int rt_store_job_finish_with(struct rt_store *store, const char *id, int64_t now_ms, const char *status, const char *outcome_json,
+                             const char *events_ndjson, const struct rt_store_submission *submission, bool *ret_first,
+                             struct retort_error *err);
 /* running -> queued, for a server that starts again. Harmless when queued, RETORT_E_INPUT when done. */
 int rt_store_job_requeue(struct rt_store *store, const char *id, struct retort_error *err);
 /* RETORT_E_INPUT "no such job" when there is none of this tenant (tenant 0: any). */

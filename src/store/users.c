@@ -175,8 +175,7 @@ int rt_store_codes(struct rt_store *store, int64_t user_id, struct rt_arena *are
 
 /* ---- submissions ---- */
 
-static int submission_add(struct rt_conn *conn, void *data, struct retort_error *err) {
-        struct rt_store_submission *submission = data;
+int rt_submission_insert(struct rt_conn *conn, struct rt_store_submission *submission, struct retort_error *err) {
         rt_auto_query struct rt_query query = rt_query(
                 conn, "INSERT INTO submission (user_id, code_id, language, status, error_type, exit_code, execution_ms,"
                       " created_ms, code, stdout, stderr)"
@@ -199,6 +198,10 @@ static int submission_add(struct rt_conn *conn, void *data, struct retort_error 
         submission->id = rt_query_int(&query);
         submission->code_id = rt_query_int(&query);
         return rt_query_step(&query, err);
+}
+
+static int submission_add(struct rt_conn *conn, void *data, struct retort_error *err) {
+        return rt_submission_insert(conn, data, err);
 }
 
 int rt_store_submission_add(struct rt_store *store, struct rt_store_submission *submission, struct retort_error *err) {

@@ -395,6 +395,38 @@ def test_foreign_origins_are_refused(hosted, origin, status):
         assert "Origin" in answer.problem()
 
 
+def test_pages_of_allowed_origins_may_read_answers(hosted):
+    mine = ["Origin: https://front.example"]
+    answer = hosted.ask(get("/echo", *mine))
+    assert answer.status == 200 and answer.headers["access-control-allow-origin"] == "https://front.example"
+    assert answer.headers["access-control-allow-credentials"] == "true" and answer.headers["vary"] == "Origin"
+    assert hosted.ask(get("/echo", *mine, "Content-Length: 3", "Content-Length: 4")).headers["access-control-allow-origin"]
+    for origin in ("https://evil.example", "http://localhost:8081"):  # refused; our own, which needs none
+        assert "access-control-allow-origin" not in hosted.ask(get("/echo", f"Origin: {origin}", host="localhost:8081")).headers
+    assert "access-control-allow-origin" not in hosted.ask(get("/echo")).headers
+
+
+def test_preflights_are_answered_without_a_handler(hosted):
+    def preflight(origin, *more):
+        return hosted.ask(get("/echo", f"Origin: {origin}", *more, method="OPTIONS"))
+    before = hosted.stats()["heads"]
+    asked = ["Access-Control-Request-Method: PATCH", "Access-Control-Request-Headers: authorization,content-type"]
+    answer = preflight("https://front.example", *asked)
+    assert answer.status == 204 and answer.headers["access-control-allow-origin"] == "https://front.example"
+    assert "PATCH" in answer.headers["access-control-allow-methods"] and "DELETE" in answer.headers["access-control-allow-methods"]
+    assert answer.headers["access-control-allow-headers"] == "authorization,content-type"
+    refused = preflight("https://evil.example", *asked)
+    assert refused.status == 403 and "access-control-allow-origin" not in refused.headers
+    assert hosted.stats()["heads"] == before + 1, "only the question for the counts came through"
+    assert preflight("https://front.example").status == 200  # an OPTIONS that is no preflight is the handler's
+
+
+def test_any_origin_may_not_send_credentials():
+    with serving("origin=*") as server:
+        answer = server.ask(get("/echo", "Origin: http://other.example"))
+        assert answer.headers["access-control-allow-origin"] == "*" and "access-control-allow-credentials" not in answer.headers
+
+
 def test_beyond_loopback_any_host_goes_unless_some_are_listed():
     with serving(listen="0.0.0.0:0") as server:
         assert server.ask(get("/echo", host="any.example")).status == 200

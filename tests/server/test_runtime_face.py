@@ -118,6 +118,19 @@ def test_registration_and_guests_can_be_switched_off(serve):
     assert one.post("/api/auth/guest", None, key=None).status == 403
 
 
+def test_its_front_end_elsewhere_may_ask(serve):
+    one = serve("--set", "server.origins=http://localhost:5173")
+    front = {"Origin": "http://localhost:5173"}
+    asks = {"Access_Control_Request_Method": "PATCH", "Access_Control_Request_Headers": "authorization,content-type"}
+    answer = one.ask("OPTIONS", "/api/codes/1", key=None, **front, **asks)
+    assert answer.status == 204 and answer.headers["Access-Control-Allow-Headers"] == "authorization,content-type"
+    assert "PATCH" in answer.headers["Access-Control-Allow-Methods"]
+    login = one.post("/api/auth/guest", None, key=None, **front)
+    for answer in (login, one.get("/api/codes", key=login.json["token"], **front), one.get("/api/codes", key=None, **front)):
+        assert answer.headers["Access-Control-Allow-Origin"] == front["Origin"]
+    assert one.ask("OPTIONS", "/api/codes", key=None, Origin="http://evil.example", **asks).status == 403
+
+
 # ---- execute, direct ----
 
 @pytest.mark.parametrize("language", HELLO)
@@ -206,6 +219,29 @@ def test_queue(queue):
     assert docs["data"]["output"] == "hello\n"
 
 
+def test_queued_runs_enter_the_history(queue):
+    mine, other = guest(queue), guest(queue)
+    project = queue.post("/api/codes", {"title": "p", "language": "python"}, key=mine).json["data"]["id"]
+    for token, code in ((mine, "print('a')"), (mine, "print('b'); exit(2)"), (other, "1")):
+        finished(queue, token, execute(queue, token, code, projectId=project).json["data"])
+    second, first = queue.get("/api/submissions", key=mine).json["data"]
+    assert (first["status"], first["stdout"], first["projectId"], first["exitCode"]) == ("SUCCESS", "a\n", project, 0)
+    assert (second["status"], second["stdout"], second["code"], second["exitCode"]) == ("ERROR", "b\n", "print('b'); exit(2)", 2)
+    assert [s["projectId"] for s in queue.get("/api/submissions", key=other).json["data"]] == [None]  # not theirs
+
+
+def test_queued_runs_enter_the_history_after_a_restart(serve):
+    words = ("--set", "runtime_face.mode=queue", "--set", "server.drain_timeout=0s")
+    one = serve(*words)
+    token = guest(one)
+    id = execute(one, token, "import time\ntime.sleep(1)\nprint('late')").json["data"]
+    wait_for(lambda: one.get(f"/api/result/{id}", key=token).json["message"] == "RUNNING")
+    one.stop()
+    two = serve(*words, folder=one.folder)
+    assert finished(two, token, id)["message"] == "COMPLETED"
+    assert [s["stdout"] for s in two.get("/api/submissions", key=token).json["data"]] == ["late\n"]
+
+
 def test_queue_unknown_and_foreign_jobs(queue):
     mine, other = guest(queue), guest(queue)
     id = execute(queue, mine, "print(1)").json["data"]
@@ -289,6 +325,38 @@ def test_socket_output_limit(server, token):
 
 def test_socket_needs_a_token(server):
     assert server.ws("/ws/execute", key=None).status == 401
+
+
+def test_socket_without_a_token_when_allowed(serve):
+    one = serve("--set", "runtime_face.anonymous_socket=true", "--set", "server.origins=http://localhost:5173")
+    ws = one.ws("/ws/execute", key=None, Origin="http://localhost:5173")
+    ws.send({"language": "python", "code": "print(input())"})
+    ws.send("hi")
+    assert ws.until("hi\r\n") and ws.rest() == [] and ws.code == 1000
+    assert one.ws("/ws/execute", key=None, Origin="http://evil.example").status == 403
+    assert one.ws("/ws/execute?token=x", key=None).status == 401  # a token that is there must be good
+    assert execute(one, None, "1").status == 401
+
+
+@pytest.mark.parametrize("language, code", [
+    ("c", '#include <stdio.h>\nint main(void) { int a; printf("number: "); scanf("%d", &a); printf("got %d\\n", a); return 0; }'),
+    ("cpp", '#include <cstdio>\nint main() { int a; printf("number: "); scanf("%d", &a); printf("got %d\\n", a); }'),
+    ("python", "import sys\nprint('number: ', end='')\nprint('got', sys.stdin.readline().strip())"),
+])
+def test_socket_shows_prompts_at_once(server, token, language, code):
+    ws = session(server, token, code, language)
+    ws.until("number: ")
+    ws.send("7")
+    ws.until("got 7\r\n")
+    assert ws.rest() == [] and ws.code == 1000
+
+
+def test_socket_takes_ctrl_c(server, token):
+    ws = session(server, token, "import time\nprint('begun', flush=True)\ntime.sleep(50)")
+    ws.until("begun")
+    ws.send("\x03")
+    assert ws.rest() in ([], ["\r\n"]) and ws.code == 1000
+    wait_for(lambda: server.running() == 0, 5)
 
 
 def test_socket_that_leaves_ends_its_program(server, token):
