@@ -27,7 +27,7 @@
 struct rt_http_listener {
         struct rt_http *server;
         struct MHD_Daemon *daemon;
-        int fd;          /* ours until MHD has it, and again after it was quiesced */
+        int fd;          /* ours until MHD has it, which closes it when it stops; -1: nobody is taken any more */
         bool inherited;  /* someone else may be listening on it too: never shut down */
         bool local;      /* a unix socket */
         bool loopback;   /* nobody from elsewhere can get here */

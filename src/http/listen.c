@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -217,14 +218,17 @@ int rt_http_serve(struct rt_http_listener *listener, struct retort_error *err) {
         return 0;
 }
 
+/* MHD_quiesce_daemon takes the socket out of MHD's epoll set while MHD's own thread may be doing the same, and the second of
+ * the two ends the process (0.9.75). So the descriptor becomes one on which nothing ever happens: nobody is taken any more,
+ * what waits on an inherited socket stays for who listens next, and MHD closes the descriptor when it stops. */
 void rt_http_unlisten(struct rt_http_listener *listener) {
         if (!listener->daemon || listener->quiesced)
                 return;
-        listener->fd = MHD_quiesce_daemon(listener->daemon);
+        rt_auto_close int nothing = eventfd(0, EFD_CLOEXEC);
+        if (nothing >= 0)
+                (void)dup3(nothing, listener->fd, O_CLOEXEC);
+        listener->fd = -1;
         listener->quiesced = true;
-        /* it stays open until MHD's threads have ended, but takes nobody any more */
-        if (listener->fd >= 0 && !listener->inherited)
-                (void)shutdown(listener->fd, SHUT_RDWR);
         if (listener->unix_path)
                 (void)unlink(listener->unix_path);
         listener->unix_path = NULL;

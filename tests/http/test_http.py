@@ -772,12 +772,14 @@ def test_close_while_clients_come_and_go():
                     with Peer(server, timeout=1) as peer:
                         peer.send(1, b"x")
 
-        threads = [threading.Thread(target=bother) for _ in range(6)]
+        threads = [threading.Thread(target=bother, daemon=True) for _ in range(6)]
         for thread in threads:
             thread.start()
         time.sleep(0.3)
-        server.close(20)
-        stop.set()
+        try:
+            server.close(20)
+        finally:
+            stop.set()
         for thread in threads:
             thread.join()
 
