@@ -5,14 +5,11 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <time.h>
 
 #include "api/runtime.h"
 #include "base/err.h"
 #include "base/util.h"
 #include "model/runtime_api.h"
-#include "model/view.h"
 
 /* What was asked, kept until it is answered. */
 struct asked {
@@ -42,7 +39,8 @@ void rt_runtime_remember(struct rt_service *service, const struct rt_caller *cal
                          const char *code, const struct retort_outcome *outcome) {
         if (!caller->user_id)
                 return;
-        struct rt_store_submission submission = { .user_id = caller->user_id, .code_id = code_id, .language = language, .code = code };
+        struct rt_store_submission submission = { .user_id = caller->user_id, .code_id = code_id, .language = language,
+                                                  .code = code };
         (void)rt_service_remember(service, outcome, &submission, NULL);
 }
 
