@@ -106,8 +106,8 @@ static const char *const steps[] = {
         "INSERT INTO probe (id, n) VALUES (1, 0);",
 
         /* 3: jobs of a user of the Runtime face; no references, since a job outlives both */
-        "ALTER TABLE job ADD COLUMN user_id INTEGER NOT NULL DEFAULT 0;"
-        "ALTER TABLE job ADD COLUMN code_id INTEGER NOT NULL DEFAULT 0;",
+        ("ALTER TABLE job ADD COLUMN user_id INTEGER NOT NULL DEFAULT 0;"
+         "ALTER TABLE job ADD COLUMN code_id INTEGER NOT NULL DEFAULT 0;"),
 };
 
 /* One step, whole or not at all. */
