@@ -17,9 +17,9 @@
 
 #include "pool/raw.h"
 
-enum { MOST_FILES = 256, MOST_WATCHES = 1024, LAST_GIVEN = 3 /* 0 to 3 come with each run */ };
+enum { MOST_FILES = 256, MOST_WATCHES = 1024, MOST_PATHS = 16 << 10, LAST_GIVEN = 3 /* 0 to 3 come with each run */ };
 
-enum kind { EVENTFD, TIMERFD, PIPE, EPOLL };
+enum kind { EVENTFD, TIMERFD, PIPE, FILE_BY_NAME, EPOLL };
 
 struct note {
         enum kind kind;
@@ -37,6 +37,10 @@ struct note {
                         struct itimerspec left;
                 } timer;
                 struct {
+                        const char *path;
+                        int64_t position;
+                } file;
+                struct {
                         size_t first, count;
                 } watches;
         };
@@ -49,6 +53,8 @@ static struct {
         struct epoll_event event;
 } watches[MOST_WATCHES];
 static size_t watched;
+static char paths[MOST_PATHS];
+static size_t paths_used;
 
 /* ---- noting ---- */
 
@@ -107,10 +113,26 @@ static int note_watches(struct note *note, const char *text, char why[RT_POOL_WH
         return 0;
 }
 
+/* A file that can be opened again. Devices have no position. */
+static bool has_a_name(const char *what) {
+        const char *end = strstr(what, " (deleted)");
+        return strncmp(what, "/dev/", 5) != 0 && !(end && end[10] == 0);
+}
+
+static const char *keep_path(const char *path) {
+        size_t size = strlen(path) + 1;
+        if (size > MOST_PATHS - paths_used)
+                return NULL;
+        char *kept = memcpy(paths + paths_used, path, size);
+        paths_used += size;
+        return kept;
+}
+
 static int note_one(int fd, const char *what, char why[RT_POOL_WHY]) {
         static char text[64 << 10];
         static const char *const names[] = { [EVENTFD] = "anon_inode:[eventfd]", [TIMERFD] = "anon_inode:[timerfd]",
-                                             [PIPE] = "pipe:[", [EPOLL] = "anon_inode:[eventpoll]" };
+                                             [PIPE] = "pipe:[", [FILE_BY_NAME] = "/",
+                                             [EPOLL] = "anon_inode:[eventpoll]" };
         struct note note = { .fd = fd };
         if (strcmp(what, "anon_inode:[io_uring]") == 0) {
                 (void)snprintf(why, RT_POOL_WHY, "descriptor %d is an io_uring, which a fork cannot keep", fd);
@@ -119,6 +141,8 @@ static int note_one(int fd, const char *what, char why[RT_POOL_WHY]) {
         while (strncmp(what, names[note.kind], strlen(names[note.kind])) != 0)
                 if (note.kind++ == EPOLL)
                         return 0;
+        if (note.kind == FILE_BY_NAME && !has_a_name(what))
+                return 0;
         if (noted == MOST_FILES)
                 return too_many(why);
         char path[64];
@@ -139,7 +163,11 @@ static int note_one(int fd, const char *what, char why[RT_POOL_WHY]) {
                 note.timer.left.it_interval = time_of(text, "it_interval:");
         } else if (note.kind == PIPE)
                 note.id = strtoull(what + strlen(names[PIPE]), NULL, 10);
-        else if (note_watches(&note, text, why) < 0)
+        else if (note.kind == FILE_BY_NAME) {
+                note.file.position = (int64_t)field(text, "pos:", 10);
+                if (!(note.file.path = keep_path(what)))
+                        return too_many(why);
+        } else if (note_watches(&note, text, why) < 0)
                 return -1;
         notes[noted++] = note;
         return 0;
@@ -170,15 +198,15 @@ int rt_pool_files_note(char why[RT_POOL_WHY]) {
         _Alignas(struct entry) char text[4096];
         int r = 0, list = (int)rt_raw(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         long n = list;
-        noted = watched = 0;
+        noted = watched = paths_used = 0;
         while (list >= 0 && r == 0 && (n = rt_raw(SYS_getdents64, list, text, sizeof text)) > 0)
                 for (long at = 0; at < n && r == 0;) {
                         const struct entry *entry = (const struct entry *)(const void *)(text + at);
-                        char what[64];
+                        static char what[1024];
                         int fd = entry->name[0] == '.' ? -1 : (int)strtol(entry->name, NULL, 10);
                         long size = fd < 0 ? -1 : rt_raw(SYS_readlinkat, list, entry->name, what, sizeof what - 1);
                         at += entry->size;
-                        if (size < 0 || fd <= LAST_GIVEN)
+                        if (size < 0 || fd <= LAST_GIVEN || fd == list)
                                 continue;
                         what[size] = 0;
                         r = note_one(fd, what, why);
@@ -232,6 +260,14 @@ static int make_timerfd(const struct note *note) {
         return put(made, note);
 }
 
+/* Opened anew, so that nobody moves anybody else's position. */
+static int make_file(const struct note *note) {
+        int made = (int)rt_raw(SYS_openat, AT_FDCWD, note->file.path, (note->flags & (O_ACCMODE | O_DIRECTORY)) | O_CLOEXEC, 0);
+        if (made >= 0 && note->file.position > 0)
+                (void)rt_raw(SYS_lseek, made, note->file.position, SEEK_SET);
+        return put(made, note);
+}
+
 /* Both ends, at the first of them; what was in the old one goes along. */
 static int make_pipe(const struct note *note) {
         for (const struct note *other = notes; other < note; other++)
@@ -265,6 +301,8 @@ static int make(const struct note *note) {
                 return make_timerfd(note);
         case PIPE:
                 return make_pipe(note);
+        case FILE_BY_NAME:
+                return make_file(note);
         case EPOLL:
                 break;
         }
@@ -281,6 +319,13 @@ static int watch(const struct note *note) {
                         return (int)r;
         }
         return 0;
+}
+
+bool rt_pool_files_noted(int fd) {
+        for (size_t i = 0; i < noted; i++)
+                if (notes[i].fd == fd)
+                        return true;
+        return false;
 }
 
 int rt_pool_files_renew(char why[RT_POOL_WHY]) {
