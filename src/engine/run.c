@@ -65,6 +65,7 @@ struct step_state {
         const struct rt_lang_plan *plan;
         struct retort_step *steps; /* as many as the plan has */
         const struct rt_box_isolation *isolation; /* the outcome's own copy: it outlives the engine */
+        int kind;                  /* what the slot holds a fork of, or RT_KIND_COLD */
         bool odd;                  /* the slot must not be used again */
 };
 
@@ -158,7 +159,8 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
         int r = rt_pump_open(&pump, s->run, step, last, err);
         if (r < 0)
                 return r;
-        struct rt_slot_step start = { .argv = step->argv, .env = step->env, .limits = step->limits,
+        bool forked = s->kind != RT_KIND_COLD;
+        struct rt_slot_step start = { .argv = forked ? s->plan->fork_argv : step->argv, .forked = forked, .env = step->env, .limits = step->limits,
                                       .files = index == 0 ? s->plan->files : NULL,
                                       .n_files = index == 0 ? s->plan->n_files : 0,
                                       .terminal = pump.terminal >= 0, .stdin_fd = pump.guest[0], .stdout_fd = pump.guest[1],
@@ -263,7 +265,6 @@ static int begin_outcome(struct rt_run *run, const struct rt_lang_plan *plan, st
         made->pub.isolation_missing = missing;
         made->pub.n_isolation_missing = engine->n_missing;
         made->pub.isolation_level = rt_isolation_name(isolation->level);
-        made->pub.start = "cold";
         return 0;
 }
 
@@ -309,7 +310,11 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         s.steps = rt_arena_array(&made->arena, RT_LANG_MAX_STEPS, sizeof *s.steps);
         s.isolation = (const void *)rt_arena_copy(&made->arena, rt_jail_isolation(run->engine->jail), sizeof *s.isolation);
         uint64_t planned_ns = rt_now_ns();
-        r = s.steps && s.isolation ? rt_engine_slot_take(run, &slot, err) : rt_fail_nomem(err);
+        s.kind = plan.fork_argv ? rt_engine_warm_kind(run->engine, plan.runtime) : RT_KIND_COLD;
+        made->pub.start = "cold";
+        r = s.steps && s.isolation ? rt_engine_slot_take(run, s.kind, &slot, &made->pub.start, err) : rt_fail_nomem(err);
+        if (slot && !rt_slot_forked(slot))
+                s.kind = RT_KIND_COLD;
         uint64_t queue_ns = rt_now_ns() - planned_ns + (started_ns - run->begun_ns);
         if (r == 0 && strcmp(rt_slot_places(slot)->work, guess.work) != 0) { /* no mount namespace: other places */
                 const struct rt_slot_places *p = rt_slot_places(slot);
@@ -327,6 +332,6 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
                 host_failed(&s, err);
         r = finish(&s, &plan, ret_outcome);
         if (slot)
-                rt_engine_slot_give(run->engine, slot, s.odd);
+                rt_engine_slot_give(run->engine, slot, s.kind, s.odd);
         return r;
 }
