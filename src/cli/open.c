@@ -3,6 +3,12 @@
 
 #include "cli/cli.h"
 
+enum retort_isolation rt_cli_isolation(const char *name) {
+        return strcmp(name, "strong") == 0    ? RETORT_ISOLATION_STRONG
+               : strcmp(name, "reduced") == 0 ? RETORT_ISOLATION_REDUCED
+                                              : RETORT_ISOLATION_MINIMAL;
+}
+
 int rt_cli_open(const char *isolation, const char *without, retort_engine **ret_engine,
                 struct retort_error *err) {
         struct retort_config config = {
@@ -11,8 +17,6 @@ int rt_cli_open(const char *isolation, const char *without, retort_engine **ret_
                 .disable = without,
         };
         if (isolation)
-                config.minimum = strcmp(isolation, "strong") == 0    ? RETORT_ISOLATION_STRONG
-                                 : strcmp(isolation, "reduced") == 0 ? RETORT_ISOLATION_REDUCED
-                                                                     : RETORT_ISOLATION_MINIMAL;
+                config.minimum = rt_cli_isolation(isolation);
         return retort_engine_open(ret_engine, &config, err);
 }
