@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Measuring one language: by hand, cold, warm, with a source that was compiled before, at full load. A source that must
- * be new differs from the others in blanks at its end, which no language minds and every cache sees.
+ * Measuring one language: by hand, cold, warm, with a source that was compiled before, at full load.
  */
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,7 +16,7 @@
 #include "cli/cli.h"
 
 enum { STEADY = 5, SETTLE_MS = 300, WARM_PAUSE_MS = 20, PAUSE_MS = 5, A_ROUND = 5, A_ROUND_MS = 150, LEAST_ROUNDS = 3,
-       BLANKS = 48, CODE_MAX = 1 << 16, THREADS_MAX = 128 };
+       CODE_MAX = 1 << 16, THREADS_MAX = 128 };
 
 void rt_bench_progress(const struct rt_bench *b, const char *format, ...) {
         char text[256];
@@ -81,17 +79,6 @@ static int run_once(retort_engine *engine, const char *language, const char *cod
         return rt_cancel_asked() ? RETORT_E_CLOSED : r;
 }
 
-/* The program, with blanks behind it that were never there before. */
-static void renew(const char *code, char ret[CODE_MAX]) {
-        static _Atomic uint64_t count;
-        uint64_t bits = (rt_now_ns() << 8) + (atomic_fetch_add(&count, 1) & 255);
-        int n = snprintf(ret, CODE_MAX - BLANKS - 2, "%s\n", code);
-        size_t at = n < CODE_MAX - BLANKS - 2 ? (size_t)n : CODE_MAX - BLANKS - 3;
-        for (size_t i = 0; i < BLANKS; i++)
-                ret[at++] = bits >> i & 1 ? '\n' : ' ';
-        ret[at] = 0;
-}
-
 /* ---- one language ---- */
 
 struct bench_language {
@@ -139,7 +126,7 @@ static int measure_cold(struct bench_language *m) {
         char code[CODE_MAX];
         config.slots = 1;
         config.no_warm = true;
-        renew(m->l->code, code);
+        rt_bench_renew(m->l->code, code, sizeof code);
         uint64_t begun = rt_now_ns();
         int r = retort_engine_open(&engine, &config, &err);
         if (r < 0)
@@ -162,7 +149,7 @@ static int measure_warm(struct bench_language *m) {
         uint64_t begun = rt_now_ns();
         int r = 0;
         for (int i = 0; r == 0 && once_more(i, begun); i++) {
-                renew(m->l->code, code);
+                rt_bench_renew(m->l->code, code, sizeof code);
                 r = keep(m, RT_BENCH_WARM, run_once(m->engine, m->l->name, code, &probe, &err), &probe, &err);
                 pause_ms(PAUSE_MS);
         }
@@ -187,7 +174,7 @@ static int warm_up(struct bench_language *m) {
         struct probe probe;
         uint64_t deadline = rt_now_ns() + m->bench->warm_ns;
         int steady = 0, r = 0;
-        renew(m->l->code, m->same);
+        rt_bench_renew(m->l->code, m->same, sizeof m->same);
         while (r == 0 && steady < STEADY && rt_now_ns() < deadline) {
                 rt_bench_progress(m->bench, "%s: warming up", m->l->name);
                 r = note(m, run_once(m->engine, m->l->name, m->same, &probe, &err), &err);
@@ -238,7 +225,7 @@ static void *work(void *argument) {
                 struct retort_error err = { 0 };
                 struct retort_outcome *outcome = NULL;
                 struct probe probe = { 0 };
-                renew(m->l->code, code);
+                rt_bench_renew(m->l->code, code, sizeof code);
                 struct retort_request request = { .language = m->l->name, .code = { code, strlen(code) } };
                 uint64_t begun = rt_now_ns();
                 int r = retort_run_wait(m->engine, &request, on_event, &probe, &outcome, &err);

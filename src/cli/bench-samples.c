@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/util.h"
 #include "cli/bench.h"
+
+enum { BLANKS = 48 };
 
 const char *const rt_bench_starts[RT_BENCH_STARTS] = { "parked", "fork", "pool", "live", "cold" };
 
@@ -47,4 +52,15 @@ void rt_samples_move(struct rt_samples *to, struct rt_samples *from) {
 void rt_samples_clear(struct rt_samples *s) {
         free(s->values);
         *s = (struct rt_samples){ 0 };
+}
+
+void rt_bench_renew(const char *code, char *ret, size_t size) {
+        static _Atomic uint64_t count;
+        uint64_t bits = (rt_now_ns() << 8) + (atomic_fetch_add(&count, 1) & 255);
+        size_t room = size - BLANKS - 1; /* of the program and a newline, with the NUL that snprintf wants */
+        int n = snprintf(ret, room, "%s\n", code);
+        size_t at = n < 0 ? 0 : (size_t)n < room ? (size_t)n : room - 1;
+        for (size_t i = 0; i < BLANKS; i++)
+                ret[at++] = bits >> i & 1 ? '\n' : ' ';
+        ret[at] = 0;
 }
