@@ -73,14 +73,14 @@ static struct measured rate_of(const struct bench_results *r, const char *name) 
 
 static void print_row(FILE *out, const char *work, const char *aim, struct measured m, const char *value, bool reached, const char *start) {
         bool strong = strcmp(bench_level, "strong") == 0;
-        fprintf(out, "| %-58s | %-14s | %-16s | %-7s | %-11s |\n", work, aim, m.known ? value : "not measured", m.known ? start : "",
+        fprintf(out, "| %-68s | %-14s | %-16s | %-7s | %-11s |\n", work, aim, m.known ? value : "not measured", m.known ? start : "",
                 !m.known ? "" : reached && strong ? "reached" : "NOT reached");
 }
 
 static void at_most(FILE *out, const char *work, double most, const char *unit, struct measured m, const char *start) {
         char aim[32], value[48];
         (void)snprintf(aim, sizeof aim, "<= %g %s", most, unit);
-        (void)snprintf(value, sizeof value, "%.3g %s", m.value, unit);
+        (void)snprintf(value, sizeof value, m.value < 100 ? "%.3g %s" : "%.0f %s", m.value, unit);
         print_row(out, work, aim, m, value, m.value <= most, start);
 }
 
@@ -128,8 +128,9 @@ static void print_others(FILE *out, struct bench_results *r) {
         struct measured box = part_ms(&g[BENCH_STATIC], library, 0.5), plain = part_ms(&g[BENCH_STATIC], "plain (posix_spawn)", 0.5);
         at_most(out, "A compiled program over plain fork + exec: medians", 1, "ms",
                 box.known && plain.known ? known(box.value - plain.value) : unknown, starts_of(&g[BENCH_STATIC], library));
-        at_most(out, "Memory that one more ready Python box owns", 3, "MiB", r->boxes.many ? known(r->boxes.private_mib) : unknown,
-                r->boxes.many ? rt_bench_starts[r->boxes.start] : "");
+        bool is_warm = r->boxes.many && r->boxes.start + 1 < RT_BENCH_STARTS; /* a box for a cold start has no Python in it yet */
+        at_most(out, "Memory that one more ready Python box owns", 3, "MiB", is_warm ? known(r->boxes.private_mib) : unknown,
+                is_warm ? rt_bench_starts[r->boxes.start] : "");
 }
 
 static void print_bursts(FILE *out, struct bench_results *r) {
@@ -170,8 +171,8 @@ void bench_print_aims(FILE *out, struct bench_results *r) {
         fprintf(out, "\n## Aims\n\n");
         if (strcmp(bench_level, "strong") != 0)
                 fprintf(out, "The aims are for isolation `strong`; this was `%s`, so none counts as reached.\n\n", bench_level);
-        fprintf(out, "| %-58s | %-14s | %-16s | %-7s | %-11s |\n", "work", "aim", "measured", "start", "");
-        fprintf(out, "|:-----------------------------------------------------------|:---------------|:-----------------|:--------|:------------|\n");
+        fprintf(out, "| %-68s | %-14s | %-16s | %-7s | %-11s |\n", "work", "aim", "measured", "start", "");
+        fprintf(out, "|:---------------------------------------------------------------------|:---------------|:-----------------|:--------|:------------|\n");
         print_python(out, r);
         print_others(out, r);
         print_bursts(out, r);

@@ -38,7 +38,7 @@ static const char help[] =
         "  --rounds N       of the static program and of print(1) (200)\n"
         "  --slow-rounds N  of the others (40)\n"
         "  --warmup N       rounds that do not count (3)\n"
-        "  --warm MS        most that a contender may take to become warm (10000)\n"
+        "  --warm MS        most that a contender may take to become warm (30000)\n"
         "  --pause MS       between two measurements (5)\n"
         "  --flow MS        how long throughput is measured (5000)\n"
         "  --burst N        requests in a burst (500)\n"
@@ -74,7 +74,7 @@ static void set_option(struct bench_options *o, int option) {
         case 'B': o->burst = number(optarg); break;
         case 'q':
                 o->rounds = 15;
-                o->slow_rounds = 3;
+                o->slow_rounds = 2;
                 o->warmup = 1;
                 o->flow_ms = 1000;
                 o->warm_ms = 2000;
@@ -120,7 +120,7 @@ static const char notes[] =
         "throughput. \"library\": the engine is open and has had time to become warm; behind the comma is the start that the outcomes\n"
         "told. \"nothing warm\": an open engine that makes each box when it is asked for it. \"the box alone\": the library without\n"
         "runtime, plan and outcome. \"command\": everything anew each time. \"HTTP\": retortd, one connection that is kept. A compiled\n"
-        "source is new each time, except in \"same source again\"; the plain compilers keep nothing.\n"
+        "source is new each time, except in \"same source again\"; the plain compilers keep nothing. gcc and g++ have -O2 in both.\n"
         "bubblewrap: --unshare-all, read-only /usr and the program, tmpfs, proc, dev; no seccomp filter, no limits. crun: its\n"
         "own default spec (pid, network, ipc, uts, mount namespaces, cgroups), no seccomp filter; it refuses a host with both\n"
         "cgroup versions, so there it is started in a mount namespace without the cgroup2 mount (made beforehand, not timed).\n"
@@ -134,25 +134,28 @@ static void report_failure(FILE *out, const char *what, int r, const struct reto
                 fprintf(out, "\n%s: failed: %s\n", what, err->message);
 }
 
-static void measure_flows(struct bench_results *r, const struct bench_places *at, const struct bench_options *o) {
-        const struct bench_contender hello = { .engine = at->own, .language = "exec", .code = "x", .expected = "hello\n" };
-        const struct bench_contender python = { .engine = at->languages, .language = "python", .code = "print(1)", .expected = "1\n" };
-        const struct bench_contender node = { .engine = at->languages, .language = "javascript", .code = "console.log(1)", .expected = "1\n" };
-        const struct { const char *name; const struct bench_contender *c; unsigned threads; } flows[] = {
-                { "static program", &hello, 1 },   { "static program", &hello, rt_bench_cpus() },
-                { "static program", &hello, 2 * rt_bench_cpus() }, { "python, print(1)", &python, 1 },
-                { "python, print(1)", &python, rt_bench_cpus() },  { "python, print(1)", &python, 2 * rt_bench_cpus() },
-                { "javascript", &node, rt_bench_cpus() },
+static struct bench_contender *library_of(struct bench_results *r, size_t group) {
+        for (size_t i = 0; i < r->groups[group].n; i++)
+                if (strcmp(r->groups[group].contenders[i].name, "retort, library") == 0)
+                        return &r->groups[group].contenders[i];
+        abort();
+}
+
+static void measure_flows(struct bench_results *r, const struct bench_options *o) {
+        const struct { const char *name; size_t group; unsigned threads; } flows[] = {
+                { "static program", BENCH_STATIC, 1 },   { "static program", BENCH_STATIC, rt_bench_cpus() },
+                { "static program", BENCH_STATIC, 2 * rt_bench_cpus() }, { "python, print(1)", BENCH_PYTHON, 1 },
+                { "python, print(1)", BENCH_PYTHON, rt_bench_cpus() },   { "python, print(1)", BENCH_PYTHON, 2 * rt_bench_cpus() },
+                { "javascript", BENCH_NODE, rt_bench_cpus() },
         };
         for (size_t i = 0; i < RT_LEN(flows) && !bench_stopped; i++) {
-                struct bench_contender own = *flows[i].c;
-                own.run = bench_run_library;
-                bench_warm_up(&own, o->warm_ms);
-                if (own.why[0])
+                struct bench_contender *c = library_of(r, flows[i].group);
+                bench_warm_up(c, o->warm_ms);
+                if (c->why[0])
                         continue;
                 struct bench_flow *flow = &r->flows[r->n_flows++];
                 *flow = (struct bench_flow){ .name = flows[i].name, .threads = flows[i].threads };
-                bench_flow(flow, &own, o->flow_ms);
+                bench_flow(flow, c, o->flow_ms);
         }
 }
 
@@ -180,13 +183,10 @@ static void measure_bursts(struct bench_results *r, const struct bench_places *a
 }
 
 static void measure_loads(struct bench_results *r, const struct bench_places *at, const struct bench_options *o,
-                          const struct retort_config *own, const struct retort_config *languages, FILE *out) {
+                          const struct retort_config *own, FILE *out) {
         struct retort_error err = { 0 };
-        const struct bench_contender python = { .language = "python", .code = "print(1)", .expected = "1\n" };
-        measure_flows(r, at, o);
+        measure_flows(r, o);
         measure_bursts(r, at, o);
-        if (!bench_stopped)
-                bench_boxes(&r->boxes, &python, languages, o->warm_ms);
         report_failure(out, "opening engines", bench_engine_setup(&r->engine, own, o->setups, &err), &err);
         if (at->slot)
                 report_failure(out, "making slots", bench_slot_setup(at->slot, o->setups, &err), &err);
@@ -256,14 +256,18 @@ static int run_all(const struct bench_options *o, const struct bench_paths *p, F
                 return RETORT_E_NOMEM;
         bench_print_machine(out);
         bench_print_load(out, "before");
+        const struct bench_contender python = { .language = "python", .code = "print(1)", .expected = "1\n" };
+        if (!o->only) /* before there are other processes below this one */
+                bench_boxes(&r->boxes, &python, &languages, o->warm_ms);
         int failed = open_places(&at, r, p, o, &own, &languages, err);
         if (failed == 0) {
                 bench_set_up_groups(r->groups, p, o, &at);
+                bench_learn_warmth(r->groups, at.languages);
                 for (size_t i = 0; i < BENCH_GROUPS; i++)
                         if (!o->only || strstr(r->groups[i].title, o->only))
                                 bench_measure_group(&r->groups[i], o);
                 if (!o->only)
-                        measure_loads(r, &at, o, &own, &languages, out);
+                        measure_loads(r, &at, o, &own, out);
                 bench_print_load(out, "after");
                 print_all(out, r, at.slot, o);
         }
@@ -283,7 +287,7 @@ static int save(const char *path, const char *text, size_t size) {
 }
 
 int main(int argc, char **argv) {
-        struct bench_options o = { .rounds = 200, .slow_rounds = 40, .warmup = 3, .pause_ms = 5, .flow_ms = 5000, .warm_ms = 10000,
+        struct bench_options o = { .rounds = 200, .slow_rounds = 40, .warmup = 3, .pause_ms = 5, .flow_ms = 5000, .warm_ms = 30000,
                                    .setups = 20, .burst = 500 };
         for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;)
                 set_option(&o, option);

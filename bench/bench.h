@@ -28,7 +28,8 @@ struct bench_took {
 struct bench_contender {
         const char *name;
         bool is_sandbox;
-        bool is_retort; /* an outcome tells how it was started */
+        bool is_retort;  /* an outcome tells how it was started */
+        bool stays_cold; /* its engine keeps nothing warm, or there is nothing to be warmed */
         /* Runs it once. 0, or -1 and *why says what was wrong. */
         int (*run)(struct bench_contender *c, struct bench_took *ret);
         char why[256]; /* not "": it is skipped, and this is the reason */
@@ -101,6 +102,8 @@ struct bench_places {
 void bench_set_up_groups(struct bench_group groups[BENCH_GROUPS], const struct bench_paths *p, const struct bench_options *o,
                          const struct bench_places *at);
 void bench_measure_group(struct bench_group *group, const struct bench_options *o);
+/* Which contenders have nothing to be warmed, as the engine tells of their languages. */
+void bench_learn_warmth(struct bench_group groups[BENCH_GROUPS], retort_engine *engine);
 /* Runs it until outcomes tell a start that is not cold several times on end, or the time is over. */
 void bench_warm_up(struct bench_contender *c, unsigned at_most_ms);
 

@@ -114,7 +114,7 @@ static void set_up_python(struct bench_group *g, const struct bench_paths *p, co
         *g = (struct bench_group){ .title = "python3 -c 'print(1)'", .rounds = o->rounds };
         ARGV(add(g, "plain (posix_spawn)", "1\n"), "/usr/bin/python3", "-c", "print(1)");
         (void)add_library(g, "retort, library", at->languages, "python", "print(1)", "1\n");
-        (void)add_library(g, "retort, nothing warm", at->cold, "python", "print(1)", "1\n");
+        add_library(g, "retort, nothing warm", at->cold, "python", "print(1)", "1\n")->stays_cold = true;
         add_command(g, p, p->env_languages, "python", "print(1)", "1\n");
         struct bench_contender *http = add(g, "retort, HTTP", "1\n");
         http->run = bench_run_http;
@@ -148,7 +148,7 @@ static void set_up_interpreter(struct bench_group *g, const struct bench_paths *
         ARGV(plain, program, option, code);
         plain->env[1] = p->env_home; /* where matplotlib keeps what it found about fonts */
         (void)add_library(g, "retort, library", at->languages, language, code, "1\n");
-        (void)add_library(g, "retort, nothing warm", at->cold, language, code, "1\n");
+        add_library(g, "retort, nothing warm", at->cold, language, code, "1\n")->stays_cold = true;
         check_installed(g, language);
 }
 
@@ -159,7 +159,8 @@ static struct bench_contender *set_up_compiler(struct bench_group *g, const stru
         struct bench_contender *plain = add(g, "plain, compile and run", "1\n");
         add_library(g, "retort, library", at->languages, language, code, "1\n")->renew = true;
         (void)add_library(g, "retort, same source again", at->languages, language, code, "1\n");
-        add_library(g, "retort, nothing warm", at->cold, language, code, "1\n")->renew = true;
+        struct bench_contender *cold = add_library(g, "retort, nothing warm", at->cold, language, code, "1\n");
+        cold->renew = cold->stays_cold = true;
         return plain;
 }
 

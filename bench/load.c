@@ -85,7 +85,7 @@ uint64_t bench_cpu_ns(void) {
 
 void bench_warm_up(struct bench_contender *c, unsigned at_most_ms) {
         uint64_t deadline = rt_now_ns() + at_most_ms * 1000000ull;
-        for (int steady = 0; steady < STEADY && rt_now_ns() < deadline && !c->why[0] && !bench_stopped;) {
+        for (int steady = 0; steady < STEADY && rt_now_ns() < deadline && !c->why[0] && !c->stays_cold && !bench_stopped;) {
                 struct bench_took took = { 0 };
                 if (c->run(c, &took) < 0)
                         return;

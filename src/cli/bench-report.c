@@ -114,6 +114,8 @@ static void print_language(struct rt_bench_language *l, bool colour, struct rt_b
                 print_memory(&l->memory, out);
         if (l->no_plain[0])
                 (void)rt_buf_printf(out, "  not started by hand: %s\n", l->no_plain);
+        if (l->note[0])
+                (void)rt_buf_printf(out, "  %s%s%s\n", colour ? WARN : "", l->note, colour ? OFF : "");
         if (l->why[0])
                 (void)rt_buf_printf(out, "  %s%s%s\n", colour ? WARN : "", l->why, colour ? OFF : "");
         if (n == 0 && !l->why[0])
@@ -173,9 +175,9 @@ static json_t *json_language(struct rt_bench_language *l) {
                         (void)json_object_set_new(one, "start", json_string(rows[i].start));
                 (void)json_array_append_new(times, one);
         }
-        return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s*, s:s*}", "name", l->name, "version", l->version, "times", times, "full_load",
+        return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s*, s:s*, s:s*}", "name", l->name, "version", l->version, "times", times, "full_load",
                          l->flow.runs ? json_flow(&l->flow) : json_null(), "memory", l->memory.n ? json_memory(&l->memory) : json_null(),
-                         "no_plain", l->no_plain[0] ? l->no_plain : NULL, "error", l->why[0] ? l->why : NULL);
+                         "no_plain", l->no_plain[0] ? l->no_plain : NULL, "note", l->note[0] ? l->note : NULL, "error", l->why[0] ? l->why : NULL);
 }
 
 json_t *rt_bench_json(struct rt_bench *b, bool complete) {

@@ -172,18 +172,21 @@ static int measure_same(struct bench_language *m) {
 static int warm_up(struct bench_language *m) {
         struct retort_error err = { 0 };
         struct probe probe;
-        uint64_t deadline = rt_now_ns() + m->bench->warm_ns;
-        int steady = 0, r = 0;
+        uint64_t most_ns = m->l->warmth == RT_BENCH_CAN_WARM ? 4 * m->bench->warm_ns : m->bench->warm_ns;
+        uint64_t deadline = rt_now_ns() + most_ns;
+        int steady = 0, r;
+        rt_bench_progress(m->bench, "%s: warming up", m->l->name);
         rt_bench_renew(m->l->code, m->same, sizeof m->same);
-        while (r == 0 && steady < STEADY && rt_now_ns() < deadline) {
-                rt_bench_progress(m->bench, "%s: warming up", m->l->name);
+        do {
                 r = note(m, run_once(m->engine, m->l->name, m->same, &probe, &err), &err);
                 steady = probe.start + 1 < RT_BENCH_STARTS ? steady + 1 : 0;
                 m->compiled = probe.compiled;
                 pause_ms(WARM_PAUSE_MS);
-        }
+        } while (r == 0 && m->l->warmth != RT_BENCH_NEVER_WARM && steady < STEADY && rt_now_ns() < deadline);
         if (r < 0)
                 return r;
+        if (m->l->warmth == RT_BENCH_CAN_WARM && steady < STEADY)
+                (void)snprintf(m->l->note, sizeof m->l->note, "it can start warm, but did not within %.0f s", (double)most_ns / 1e9);
         pause_ms(SETTLE_MS);
         if (!rt_bench_memory(&m->l->memory))
                 m->l->memory.n = 0;

@@ -18,6 +18,11 @@ size_t rt_bench_start(const char *name) {
         return i;
 }
 
+enum rt_bench_warmth rt_bench_warmth(const json_t *language) {
+        const json_t *warm = json_object_get(language, "warm");
+        return !warm ? RT_BENCH_NOT_TOLD : json_is_null(warm) ? RT_BENCH_NEVER_WARM : RT_BENCH_CAN_WARM;
+}
+
 void rt_samples_add(struct rt_samples *s, uint64_t value) {
         if (s->n == s->room) {
                 size_t room = s->room ? 2 * s->room : 256;

@@ -41,6 +41,10 @@ size_t rt_bench_start(const char *name);
  * least 64; what does not fit is cut. */
 void rt_bench_renew(const char *code, char *ret, size_t size);
 
+/* Whether a language's runs can start other than cold, as retort_engine_languages tells of it. */
+enum rt_bench_warmth { RT_BENCH_NOT_TOLD, RT_BENCH_NEVER_WARM, RT_BENCH_CAN_WARM };
+enum rt_bench_warmth rt_bench_warmth(const json_t *language);
+
 /* ---- what is measured ---- */
 
 enum rt_bench_kind {
@@ -78,11 +82,13 @@ struct rt_bench_language {
         const char *name;
         const char *version;
         const char *code; /* its hello program */
+        enum rt_bench_warmth warmth;
         struct rt_samples plain;
         struct rt_bench_times times[RT_BENCH_KINDS][RT_BENCH_STARTS];
         struct rt_bench_flow flow;
         struct rt_bench_memory memory;
         char no_plain[128]; /* not "": why there is no plain start */
+        char note[128];     /* not "": what the reader should know */
         char why[320];      /* not "": what went wrong */
 };
 
@@ -91,7 +97,7 @@ struct rt_bench {
         struct retort_config config; /* of the engines that may warm up */
         int err;                     /* progress is told here; -1: nowhere */
         unsigned rounds;
-        uint64_t warm_ns, flow_ns;   /* at most so long */
+        uint64_t warm_ns, flow_ns;   /* at most so long; four times warm_ns for a language that is said to become warm */
         uint64_t budget_ns;          /* for the rounds of one language; 0: without end */
         bool quick;
         struct rt_bench_language *languages;

@@ -110,6 +110,7 @@ static int add_language(struct rt_bench *b, const json_t *language, struct retor
                 return rt_fail(err, RETORT_E_INPUT, "more than %d languages", LANGUAGES_MAX);
         l->name = rt_arena_strdup(b->arena, text_of(language, "name"));
         l->version = rt_arena_strdup(b->arena, text_of(language, "version"));
+        l->warmth = rt_bench_warmth(language);
         if (!l->name || !l->version)
                 return rt_fail_nomem(err);
         l->code = hello_of(b->arena, language);
