@@ -9,6 +9,8 @@
 
 #include "base/util.h"
 
+enum { LEAST_WARM_MS = 15000 }; /* what is not warm then is not weighed */
+
 volatile sig_atomic_t bench_stopped;
 
 /* ---- what is asked for ---- */
@@ -114,7 +116,8 @@ static void on_interrupt(int number_) {
 }
 
 static const char notes[] =
-        "\nEach contender runs once a round, in an order drawn anew, with a pause between two; timed is from asking until the\n"
+        "\nOn a busy machine the ratios flatter Retort: its boxes have cgroups, and so shares of the CPU, of their own. Measure on an idle\n"
+        "one.\n\nEach contender runs once a round, in an order drawn anew, with a pause between two; timed is from asking until the\n"
         "complete output and the exit status are both known; \": output\" is until the first byte. \"- plain\" is the difference of the\n"
         "medians, \"ratio\" their quotient. CPU is that of the started program and what it waited for; for the library see the\n"
         "throughput. \"library\": the engine is open and has had time to become warm; behind the comma is the start that the outcomes\n"
@@ -258,7 +261,7 @@ static int run_all(const struct bench_options *o, const struct bench_paths *p, F
         bench_print_load(out, "before");
         const struct bench_contender python = { .language = "python", .code = "print(1)", .expected = "1\n" };
         if (!o->only) /* before there are other processes below this one */
-                bench_boxes(&r->boxes, &python, &languages, o->warm_ms);
+                bench_boxes(&r->boxes, &python, &languages, o->warm_ms > LEAST_WARM_MS ? o->warm_ms : LEAST_WARM_MS);
         int failed = open_places(&at, r, p, o, &own, &languages, err);
         if (failed == 0) {
                 bench_set_up_groups(r->groups, p, o, &at);

@@ -102,6 +102,8 @@ struct bench_places {
 void bench_set_up_groups(struct bench_group groups[BENCH_GROUPS], const struct bench_paths *p, const struct bench_options *o,
                          const struct bench_places *at);
 void bench_measure_group(struct bench_group *group, const struct bench_options *o);
+/* Whether the engine tells that runs of this language always start cold. */
+bool bench_never_warm(retort_engine *engine, const char *language);
 /* Which contenders have nothing to be warmed, as the engine tells of their languages. */
 void bench_learn_warmth(struct bench_group groups[BENCH_GROUPS], retort_engine *engine);
 /* Runs it until outcomes tell a start that is not cold several times on end, or the time is over. */
@@ -160,7 +162,7 @@ struct bench_flow {
         const char *name;
         unsigned threads;
         double runs_per_second;
-        double cpu_ms_per_run; /* of every process that takes part */
+        double cpu_ms_per_run; /* of every process that takes part; 0: not known */
         uint64_t runs, failed;
         uint64_t by_start[RT_BENCH_STARTS];
         char why[256]; /* of the first failure */
@@ -172,7 +174,7 @@ struct bench_burst {
         const char *name;
         unsigned asked, answered, failed; /* answered: rightly */
         struct rt_samples latency; /* from the first submission until each outcome */
-        uint64_t cpu_ns;           /* of every process that takes part, until all has settled */
+        uint64_t cpu_ns;           /* of every process that takes part, until all has settled; 0: not known */
         uint64_t by_start[RT_BENCH_STARTS];
         char why[256];
 };
@@ -180,14 +182,14 @@ struct bench_burst {
 void bench_burst(struct bench_burst *burst, const struct bench_contender *const *mix, size_t n_mix);
 /* The same contender over HTTP, each on a connection of its own. */
 void bench_burst_http(struct bench_burst *burst, struct bench_http *http);
-/* Of this process, what it has waited for, and what lives below it. */
+/* Of this process, what it has waited for, and what lives below it. What ends without being waited for is lost. */
 uint64_t bench_cpu_ns(void);
 
 /* What boxes that are ready own: the difference between an engine with many and one with few, shared out. */
 struct bench_boxes {
         unsigned few, many; /* boxes there were */
         double private_mib, pss_mib;
-        size_t start; /* of the last run: what the boxes were ready for */
+        size_t start; /* of the last runs, the slower one's: what the boxes were ready for */
         char why[256];
 };
 void bench_boxes(struct bench_boxes *boxes, const struct bench_contender *c, const struct retort_config *config, unsigned warm_ms);

@@ -81,7 +81,30 @@ uint64_t bench_cpu_ns(void) {
         return sum;
 }
 
+/* Since then; 0 when more was lost than used. */
+static uint64_t cpu_since(uint64_t before) {
+        uint64_t now = bench_cpu_ns();
+        return now > before ? now - before : 0;
+}
+
 /* ---- warming up ---- */
+
+bool bench_never_warm(retort_engine *engine, const char *language) {
+        rt_auto_free char *json = NULL;
+        bool never = false;
+        size_t i;
+        json_t *one;
+        if (retort_engine_languages(engine, &json, NULL) < 0)
+                return false;
+        json_t *languages = json_loads(json, 0, NULL);
+        json_array_foreach(languages, i, one) {
+                const char *name = json_string_value(json_object_get(one, "name"));
+                if (name && strcmp(name, language) == 0)
+                        never = rt_bench_warmth(one) == RT_BENCH_NEVER_WARM;
+        }
+        json_decref(languages);
+        return never;
+}
 
 void bench_warm_up(struct bench_contender *c, unsigned at_most_ms) {
         uint64_t deadline = rt_now_ns() + at_most_ms * 1000000ull;
@@ -140,7 +163,7 @@ void bench_flow(struct bench_flow *flow, const struct bench_contender *c, unsign
         (void)usleep(SETTLE_MS * 1000); /* what the last ones left to be tidied is theirs */
         if (flow->runs > 0) {
                 flow->runs_per_second = (double)flow->runs * 1e9 / (double)took;
-                flow->cpu_ms_per_run = (double)(bench_cpu_ns() - cpu) / 1e6 / (double)flow->runs;
+                flow->cpu_ms_per_run = (double)cpu_since(cpu) / 1e6 / (double)flow->runs;
         }
         free(workers);
 }
@@ -206,7 +229,7 @@ void bench_burst(struct bench_burst *b, const struct bench_contender *const *mix
                 retort_run_free(shots[i].run);
         }
         (void)usleep(SETTLE_MS * 1000);
-        b->cpu_ns = bench_cpu_ns() - cpu;
+        b->cpu_ns = cpu_since(cpu);
         free(shots);
 }
 
@@ -220,10 +243,11 @@ static int weigh(struct bench_contender *c, const struct retort_config *config, 
         int r = retort_engine_open(&c->engine, &more, err);
         if (r < 0)
                 return r;
+        c->stays_cold = bench_never_warm(c->engine, c->language);
         bench_warm_up(c, warm_ms);
         if (!c->why[0])
                 (void)c->run(c, &took);
-        *ret_start = took.start;
+        *ret_start = took.start > *ret_start ? took.start : *ret_start;
         for (int i = 0; i < 50 && (!rt_bench_memory(ret) || ret->boxes < warm); i++)
                 (void)usleep(100000);
         (void)usleep(2 * SETTLE_MS * 1000); /* parking goes on behind */

@@ -127,8 +127,11 @@ void bench_print_flows(FILE *out, const struct bench_flow *flows, size_t n) {
         fprintf(out, "| %-20s | %7s | %8s | %20s | %7s | %6s | starts |\n", "", "threads", "runs/s", "CPU ms/run, all of it", "runs", "failed");
         fprintf(out, "|:---------------------|--------:|---------:|----------------------:|--------:|-------:|:-------|\n");
         for (size_t i = 0; i < n; i++) {
-                fprintf(out, "| %-20s | %7u | %8.0f | %21.2f | %7ju | %6ju |", flows[i].name, flows[i].threads, flows[i].runs_per_second,
-                        flows[i].cpu_ms_per_run, (uintmax_t)flows[i].runs, (uintmax_t)flows[i].failed);
+                char cpu[24] = "not known";
+                if (flows[i].cpu_ms_per_run > 0)
+                        (void)snprintf(cpu, sizeof cpu, "%.2f", flows[i].cpu_ms_per_run);
+                fprintf(out, "| %-20s | %7u | %8.0f | %21s | %7ju | %6ju |", flows[i].name, flows[i].threads, flows[i].runs_per_second,
+                        cpu, (uintmax_t)flows[i].runs, (uintmax_t)flows[i].failed);
                 print_by_start(out, flows[i].by_start, flows[i].why);
         }
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -31,25 +30,14 @@ static void measure(struct bench_contender *c, const struct bench_options *o, bo
         (void)usleep(o->pause_ms * 1000);
 }
 
-static bool never_warm(const json_t *languages, const char *name) {
-        size_t i;
-        json_t *one;
-        json_array_foreach(languages, i, one)
-                if (strcmp(json_string_value(json_object_get(one, "name")), name) == 0)
-                        return rt_bench_warmth(one) == RT_BENCH_NEVER_WARM;
-        return strcmp(name, "exec") == 0; /* the static program's language is not among the others */
-}
-
 void bench_learn_warmth(struct bench_group groups[BENCH_GROUPS], retort_engine *engine) {
-        rt_auto_free char *json = NULL;
-        if (retort_engine_languages(engine, &json, NULL) < 0)
-                return;
-        json_t *languages = json_loads(json, 0, NULL);
         for (size_t i = 0; i < BENCH_GROUPS; i++)
-                for (size_t k = 0; k < groups[i].n; k++)
-                        if (groups[i].contenders[k].language)
-                                groups[i].contenders[k].stays_cold |= never_warm(languages, groups[i].contenders[k].language);
-        json_decref(languages);
+                for (size_t k = 0; k < groups[i].n; k++) {
+                        struct bench_contender *c = &groups[i].contenders[k];
+                        /* The static program's language is not among the others. */
+                        if (c->language && (i == BENCH_STATIC || bench_never_warm(engine, c->language)))
+                                c->stays_cold = true;
+                }
 }
 
 static void shuffle(size_t *order, size_t n, unsigned *seed) {

@@ -58,7 +58,8 @@ void bench_burst_http(struct bench_burst *b, struct bench_http *http) {
         if (load_run(&load) < 0 && !load.why[0])
                 (void)snprintf(load.why, sizeof load.why, "the load could not be made");
         (void)usleep(SETTLE_MS * 1000);
-        b->cpu_ns = bench_cpu_ns() - cpu;
+        uint64_t now = bench_cpu_ns();
+        b->cpu_ns = now > cpu ? now - cpu : 0;
         b->answered = load.latency.n > load.failed ? (unsigned)load.latency.n - load.failed : 0;
         b->failed = load.failed;
         b->latency = load.latency;

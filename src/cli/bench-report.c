@@ -57,7 +57,7 @@ static void print_head(struct rt_bench *b, bool colour, struct rt_buf *out) {
                             cpus == 1 ? "" : "s", host.sysname, host.release);
         (void)rt_buf_printf(out, "isolation %s; load average %.2f before, %.2f after\n", level_of(b), b->load_before[0], b->load_after[0]);
         if (b->load_before[0] > 0.5 * cpus)
-                (void)rt_buf_printf(out, "%sthe machine was busy already: on an idle one these times are shorter%s\n", colour ? WARN : "",
+                (void)rt_buf_printf(out, "%sthe machine was busy already: on an idle one these times are shorter, those by hand most of all%s\n", colour ? WARN : "",
                                     colour ? OFF : "");
         if (b->open.n > 0)
                 (void)rt_buf_printf(out, "an engine that keeps nothing warm opens in %.2f ms (median of %zu)\n", ms(rt_samples_at(&b->open, 0.5)),
