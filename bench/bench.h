@@ -182,7 +182,8 @@ struct bench_burst {
 void bench_burst(struct bench_burst *burst, const struct bench_contender *const *mix, size_t n_mix);
 /* The same contender over HTTP, each on a connection of its own. */
 void bench_burst_http(struct bench_burst *burst, struct bench_http *http);
-/* Of this process, what it has waited for, and what lives below it. What ends without being waited for is lost. */
+/* cpu.c: of this process, what it has waited for, what lives below it and what ran in boxes. No engine may be closed between two
+ * calls that are to be compared. */
 uint64_t bench_cpu_ns(void);
 
 /* What boxes that are ready own: the difference between an engine with many and one with few, shared out. */

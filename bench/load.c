@@ -2,84 +2,18 @@
  *
  * Many at once: as many as go on so many threads, bursts, and the memory of many boxes.
  */
-#include <dirent.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "base/util.h"
 #include "bench.h"
 
 enum { THREADS_MAX = 128, SETTLE_MS = 500, STEADY = 5, WARM_PAUSE_MS = 20 };
 
 /* ---- CPU time ---- */
-
-static uint64_t ns_of(const struct timeval *t) {
-        return (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_usec * 1000u;
-}
-
-/* User and system time of a process and what it has waited for, and its parent. */
-static uint64_t cpu_of(pid_t pid, pid_t *ret_parent) {
-        char path[64];
-        rt_auto_free char *text = NULL;
-        unsigned long ticks[4] = { 0 };
-        *ret_parent = 0;
-        (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-        if (rt_read_file_at(AT_FDCWD, path, 4096, &text, NULL, NULL) < 0 || !strrchr(text, ')'))
-                return 0;
-        if (sscanf(strrchr(text, ')') + 2, "%*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu", ret_parent, &ticks[0], &ticks[1],
-                   &ticks[2], &ticks[3]) != 5)
-                return 0;
-        return (ticks[0] + ticks[1] + ticks[2] + ticks[3]) * (1000000000ull / (unsigned long)sysconf(_SC_CLK_TCK));
-}
-
-struct process {
-        pid_t pid, parent;
-        uint64_t cpu_ns;
-};
-
-static bool is_below(const struct process *all, size_t n, pid_t pid, pid_t top) {
-        for (int depth = 0; depth < 16 && pid > 1; depth++) {
-                size_t i = 0;
-                while (i < n && all[i].pid != pid)
-                        i++;
-                if (i == n)
-                        return false;
-                pid = all[i].parent;
-                if (pid == top)
-                        return true;
-        }
-        return false;
-}
-
-uint64_t bench_cpu_ns(void) {
-        static struct process all[8192];
-        struct rusage self, children;
-        (void)getrusage(RUSAGE_SELF, &self);
-        (void)getrusage(RUSAGE_CHILDREN, &children);
-        uint64_t sum = ns_of(&self.ru_utime) + ns_of(&self.ru_stime) + ns_of(&children.ru_utime) + ns_of(&children.ru_stime);
-        size_t n = 0;
-        DIR *list = opendir("/proc");
-        for (struct dirent *e; list && (e = readdir(list)) && n < RT_LEN(all);) {
-                pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
-                if (pid > 0) {
-                        all[n].pid = pid;
-                        all[n].cpu_ns = cpu_of(pid, &all[n].parent);
-                        n++;
-                }
-        }
-        if (list)
-                (void)closedir(list);
-        for (size_t i = 0; i < n; i++)
-                if (is_below(all, n, all[i].pid, getpid()))
-                        sum += all[i].cpu_ns;
-        return sum;
-}
 
 /* Since then; 0 when more was lost than used. */
 static uint64_t cpu_since(uint64_t before) {
