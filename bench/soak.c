@@ -228,7 +228,7 @@ static int soak(struct soak *s) {
         const struct retort_config config = { .runtimes_dir = runtimes, .libexec_dir = libexec, .slots = 2 * s->o.threads,
                                               .warm_slots = 2 * s->o.threads, .no_warm = s->o.no_warm };
         if (!find_code(s, runtimes, code)) {
-                fprintf(stderr, "retort-soak: %s has no hello program; use --code\n", s->o.language);
+                fprintf(stderr, "retort-soak: there is no %s/%s/hello.*; another --language, or --code\n", runtimes, s->o.language);
                 return 2;
         }
         s->c = (struct bench_contender){ .run = bench_run_library, .is_retort = true, .language = s->o.language, .code = code,
