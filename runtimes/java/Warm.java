@@ -139,7 +139,6 @@ public final class Warm {
             }
             Files.delete(folder);
         }
-        System.gc();
     }
 
     // ---- what else only the JVM itself touches ----
@@ -304,12 +303,29 @@ public final class Warm {
         }
     }
 
+    /** All of a child's way to its program, once, for the method handles that are made on it. */
+    private static void rehearse() throws Throwable {
+        reseed();
+        readEnvironment();
+        Thread main = (Thread) starter.invoke(new String[] { "Warm", "--rehearse" }, new boolean[1]);
+        main.start();
+        main.join();
+        renumber(Thread.currentThread());
+        trusted.findVirtual(ThreadGroup.class, "remove", MethodType.methodType(void.class, Thread.class))
+                .invoke(Thread.currentThread().getThreadGroup(), main); // which is in it no more
+    }
+
     public static void main(String[] args) throws Throwable {
+        if (args.length > 0 && args[0].equals("--rehearse")) {
+            return;
+        }
         String park = System.getProperty("retort.park");
         String go = System.getProperty("retort.go");
         compiler = ToolProvider.getSystemJavaCompiler();
         prepare();
         warm(args.length > 0 ? Integer.parseInt(args[0]) : 60);
+        rehearse();
+        System.gc();
         new FileInputStream(park).close(); // here the server stands; what returns is a child
         reseed();
         String[] strings;

@@ -142,7 +142,7 @@ NODE = {
     "buffers": "let n = 0; for (let i = 0; i < 200; i++) n += Buffer.alloc(1 << 20, 1).length; console.log(n, new Float64Array(1e6).reduce((a, b) => a + b))",
     "hot loop": "let t = 0; for (let i = 0; i < 3e7; i++) t = (t * 31 + i) | 0; console.log(t)",
     "regexp": "console.log('a1b22'.match(/[0-9]+/g), 'x'.replace(/(x)/, '<$1>'), RegExp.$1)",
-    "crypto": "const c = require('crypto'); console.log(c.createHash('sha256').update('x').digest('hex')); c.pbkdf2('a', 'b', 10, 8, 'sha1', (e, k) => console.log(k)); c.randomBytes(4, (e, b) => console.log(b.length)); c.generateKeyPair('ec', { namedCurve: 'P-256' }, (e, k) => console.log(k.type))",
+    "crypto": "const c = require('crypto'); console.log(c.createHash('sha256').update('x').digest('hex')); c.pbkdf2('a', 'b', 10, 8, 'sha1', (e, k) => { console.log(k); c.randomBytes(4, (e, b) => { console.log(b.length); c.generateKeyPair('ec', { namedCurve: 'P-256' }, (e, k) => console.log(k.type)) }) })",
     "zlib": "const z = require('zlib'); z.gzip('x'.repeat(1000), (e, b) => z.gunzip(b, (e, r) => console.log(r.length)))",
     "http": "const h = require('http'); const s = h.createServer((q, r) => r.end('served')).listen(0, '127.0.0.1', () => h.get({ port: s.address().port, host: '127.0.0.1' }, r => r.on('data', d => { console.log(d.toString()); s.close() })))",
     "intl": "console.log(new Intl.NumberFormat('de-DE').format(1234.5), new Date(0).toISOString(), (1e6).toLocaleString(), 'a'.localeCompare('B'))",
