@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import eventually
+from conftest import LONGEST_S, eventually
 from test_isolation import IS_ROOT, SPACES, TREE, UNLIMITED, Place, places  # noqa: F401 (a fixture)
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -127,20 +127,22 @@ def test_a_default_container(places, without, code, status, words):  # noqa: F81
 
 
 def inside(place, maps, *words, sysctl=None):
-    """Runs the command as root of a user namespace with these ids."""
-    script = ("read x; " + (f"echo 0 >/proc/sys/user/{sysctl}; " if sysctl else "")
+    """Runs the command as root of a user namespace with these ids.
+
+    The ids are given once the shell has said that it runs. A shell makes its real id its effective one when it starts
+    (dash, setuid(getuid())): were they given in between, it would see the overflow id before and become that user after.
+    """
+    script = ("echo ready; read x; " + (f"echo 0 >/proc/sys/user/{sysctl}; " if sysctl else "")
               + 'exec setpriv --reuid 0 --regid 0 --clear-groups "$@" </dev/null')
     process = subprocess.Popen(["unshare", "--user", "--keep-caps", "sh", "-c", script, "sh", place.bin / "retort", *words],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/", env={
                                    "PATH": os.environ["PATH"], "RETORT_LIBEXEC": str(place.bin), place.mark: "1",
                                    "RETORT_RUNTIMES": str(place.runtimes), "TMPDIR": str(place.scratch)})
-    ours = os.readlink("/proc/self/ns/user")
-    if not eventually(lambda: os.readlink(f"/proc/{process.pid}/ns/user") != ours, 5):
-        process.kill()
+    if process.stdout.readline() != b"ready\n":  # who does not run ends, and the line with it
         pytest.skip("unshare makes no user namespace here: " + process.communicate()[1].decode())
     for name in ("uid_map", "gid_map"):
         pathlib.Path(f"/proc/{process.pid}/{name}").write_text(maps)
-    out, err = process.communicate(b"\n", timeout=30)
+    out, err = process.communicate(b"\n", timeout=LONGEST_S)
     return process.returncode, out.decode(), err.decode()
 
 
