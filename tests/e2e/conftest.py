@@ -108,8 +108,8 @@ def processes_with(marker):
     return found
 
 
-def eventually(condition, seconds=10):
-    """Waits until condition() is true, and tells whether it became so."""
+def eventually(condition, seconds=30):
+    """Waits until condition() is true, and tells whether it became so. The time is for a busy machine: only a failure takes it."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():

@@ -77,8 +77,8 @@ def test_refused_call(places, without, user, error, call):  # noqa: F811
         assert set(outcome["isolation"]["missing"]) == missing
         level = ("strong" if not missing else "minimal" if missing & (TREE | {"seccomp"}) else "reduced")
         assert outcome["isolation"]["level"] == level
-    assert seconds < 5
-    assert eventually(lambda: not place.left(), 3), place.left()
+    assert seconds < 30
+    assert eventually(lambda: not place.left()), place.left()
 
 
 @pytest.mark.parametrize("user", ["root", "nobody"])
@@ -120,7 +120,7 @@ def test_a_default_container(places, without, code, status, words):  # noqa: F81
     assert outcome["status"] == status and outcome["isolation"]["level"] == "minimal", outcome
     assert set(outcome["isolation"]["missing"]) == SPACES
     assert not pathlib.Path("/tmp/retort-test-stray").exists()
-    assert eventually(lambda: not place.left(), 3), place.left()
+    assert eventually(lambda: not place.left()), place.left()
 
 
 # ---- user namespaces around Retort ----
@@ -152,7 +152,7 @@ def run_inside(place, maps, **options):
     assert out, (status, err)
     outcome = json.loads(out)
     assert status == 0 and outcome["stdout"] == "ran\n", outcome
-    assert eventually(lambda: not place.left(), 3), place.left()
+    assert eventually(lambda: not place.left()), place.left()
     return outcome["isolation"]["level"], set(outcome["isolation"]["missing"]) - {"cgroup-memory", "cgroup-pids", "cgroup-cpu"}
 
 
@@ -194,7 +194,7 @@ def test_no_control_groups_to_be_seen(places, spoil):  # noqa: F811
 def test_no_proc(places):  # noqa: F811
     status, outcome, err, seconds = run(places("root"), ["unshare", "-m", "sh", "-c", 'umount -l /proc; exec "$@"', "sh"])
     if outcome:
-        assert outcome["status"] in ("ok", "internal") and seconds < 15
+        assert outcome["status"] in ("ok", "internal") and seconds < 30
     else:
         check_sentence(status, err)
 
@@ -223,4 +223,4 @@ def test_a_full_disk(places):  # noqa: F811
     status, out, err = place("run", "--isolation", "minimal", "--without", "mount-namespace", "-l", "bash", "-c",
                              "#" + "x" * 50000, wrap=["unshare", "-m", "sh", "-c", whole, "sh"], env={"TMPDIR": str(disk)})
     assert status == 125 and "No space left on device" in err, err
-    assert eventually(lambda: not place.left(), 3), place.left()
+    assert eventually(lambda: not place.left()), place.left()

@@ -325,6 +325,6 @@ def test_nothing_is_lost(tmp_path, mode, capsys):
     assert load.counts["accepted"] == len(load.ids) == load.counts["done"] > kills
     with capsys.disabled():
         print(f"\n{mode}: {kills} kills: " + ", ".join(f"{n} {what}" for what, n in sorted(load.counts.items())))
-    wait_for(lambda: not processes_with(marker), 5)
-    wait_for(lambda: not orphaned_cgroups() - orphans, 5)
+    wait_for(lambda: not processes_with(marker))
+    wait_for(lambda: not orphaned_cgroups() - orphans)
     assert pathlib.Path("/proc/self/mountinfo").read_text() == mounts
