@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import pathlib
 import pwd
 import re
 import signal
@@ -12,7 +13,7 @@ import threading
 import time
 
 import pytest
-from conftest import BIN, ENDLESS, ENDLESS_LIMITS, LONGEST_S, ROOT, environment, run_retort, wait_for
+from conftest import BIN, ENDLESS, ENDLESS_LIMITS, LONGEST_S, ROOT, SANITIZED, environment, run_retort, wait_for
 
 
 def can_connect(port):
@@ -285,6 +286,24 @@ def test_gives_up_root(serve):
         assert re.search(r"^CapEff:\s+(\w+)$", status, re.M).group(1) == "0" * 16
         assert re.search(r"^NoNewPrivs:\s+1$", status, re.M)
     assert one.run("print(1)").json["isolation"]["level"] == "strong"
+
+
+def children(pid):
+    return [int(word) for task in pathlib.Path(f"/proc/{pid}/task").iterdir() for word in (task / "children").read_text().split()]
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's search for leaks needs ptrace")
+def test_is_under_a_system_call_policy(serve):
+    """Each of its threads, and not the jailer, which was started before."""
+    one = serve()
+    assert one.run("print(1)").json["stdout"] == "1\n"
+
+    def seccomp(path):
+        return re.search(r"^Seccomp:\s+(\d)$", (path / "status").read_text(), re.M).group(1)
+    assert {seccomp(task) for task in pathlib.Path(f"/proc/{one.process.pid}/task").iterdir()} == {"2"}
+    jailers = children(one.process.pid)
+    assert jailers and [seccomp(pathlib.Path(f"/proc/{pid}")) for pid in jailers] == ["0"]
+    assert "system call policy" not in one.errors
 
 
 def test_refuses_to_run_setuid(tmp_path):
