@@ -203,7 +203,7 @@ def test_attach_cancel(server):
 
 def test_terminal(server):
     ws = attach(server, "import os, sys, signal\nprint(os.isatty(0), *os.get_terminal_size(), flush=True)\n"
-                "signal.signal(signal.SIGWINCH, lambda *a: print('size', *os.get_terminal_size(), flush=True))\n"
+                "signal.signal(signal.SIGWINCH, lambda *a: os.write(1, b'size %d %d\\n' % os.get_terminal_size()))\n"
                 "try:\n    while True: print('line', repr(sys.stdin.readline()), flush=True)\n"
                 "except KeyboardInterrupt: print('interrupted', flush=True)\n"
                 "print('end', repr(sys.stdin.readline()))", terminal={"columns": 100, "rows": 30})
