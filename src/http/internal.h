@@ -105,6 +105,7 @@ struct rt_http {
         struct rt_http_socket *incoming;  /* upgraded, not yet the watcher's */
         size_t n_lingering;               /* all of them */
         atomic_size_t active;             /* requests and sockets that have not ended */
+        atomic_size_t resuming;           /* threads that are about to resume a connection */
         char log[256];                    /* MHD's last words, for a start that failed */
 };
 
@@ -177,6 +178,10 @@ struct rt_http_request *rt_http_request_new(struct rt_http_conn *conn, struct MH
                                             const char *method, const char *version);
 /* The client is not there any more: wakes whoever waits. */
 void rt_http_request_gone(struct rt_http_request *request);
+/* In two steps, so that MHD's thread does not wake only to wait for the lock: under the request's lock, what is suspended and has
+ * a reason to go on (NULL: nothing); without it, that it goes on. Nobody else may resume it in between. */
+struct MHD_Connection *rt_http_to_resume(struct rt_http_request *request);
+void rt_http_resume(struct rt_http *server, struct MHD_Connection *mhd);
 /* An answer is its complete answer, as far as the writer is concerned. Under its lock. */
 bool rt_http_request_complete(const struct rt_http_request *request);
 
