@@ -370,7 +370,9 @@ static void set_up(int fd, int connection_fd) {
         int on = 1;
         (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
         (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-        /* under TLS fd is one end of a socketpair, and MHD writes to the other descriptor */
+        /* Under TLS fd is one end of a socketpair, and MHD writes to the other descriptor. It copies between the two through what is
+         * left of the connection's pool, and its own answer has just taken all of that: it uses an emergency buffer, 4 bytes each
+         * way (MHD_response_execute_upgrade_ of 0.9.75 and up). Nothing on this side of the socketpair changes it. */
         (void)setsockopt(connection_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 

@@ -9,9 +9,12 @@ import os
 import signal
 import pathlib
 import subprocess
+import sys
 import time
 
 import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # leftovers.py
 
 # Whoever started us in the background may have had Ctrl-C ignored, and all that we start would ignore it too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -91,21 +94,6 @@ class Retort:
 
     def bash(self, code, *words, **options):
         return self("run", "-l", "bash", "-c", code, *words, **options)
-
-
-def processes_with(marker):
-    """Process ids of the host whose command line or environment holds the marker, this one left out."""
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            words = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        if marker.encode() in words:
-            found.append(int(entry.name))
-    return found
 
 
 def eventually(condition, seconds=30):

@@ -11,18 +11,8 @@ import time
 import uuid
 
 import pytest
-from conftest import BIN, RUNTIMES, environment, eventually, processes_with
-
-
-def orphaned_cgroups():
-    """Control groups of jailers that are no more. Jailers of others may be at work beside this test."""
-    found = set()
-    for folder, names, _ in os.walk("/sys/fs/cgroup"):
-        for name in names:
-            match = re.fullmatch(r"retort\.(\d+)", name)
-            if match and not os.path.exists(f"/proc/{match[1]}"):
-                found.add(f"{folder}/{name}")
-    return found
+from conftest import BIN, RUNTIMES, environment, eventually
+from leftovers import orphaned_cgroups, processes_with
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import environment, eventually, processes_with
+from conftest import environment, eventually
+from leftovers import processes_with
 
 SUMMARY = re.compile(
     r"^retort: (?P<status>\w+)(, exit (?P<exit>\d+)|, signal (?P<signal>\d+) \(SIG\w+\))?(, (?P<error>[\w.]+))?"

@@ -16,7 +16,8 @@ import uuid
 
 import pytest
 
-from conftest import BIN, LONGEST_S, RUNTIMES, eventually, processes_with
+from conftest import BIN, LONGEST_S, RUNTIMES, eventually
+from leftovers import processes_with
 
 NOBODY = 65534
 IS_ROOT = os.geteuid() == 0

@@ -7,7 +7,8 @@ import signal
 import time
 
 import pytest
-from conftest import ROOT, eventually, processes_with
+from conftest import ROOT, eventually
+from leftovers import processes_with
 
 EVERY = re.findall(r'^ +X\([A-Z_]+, "(\w+)",', re.search(r"#define RETORT_STATUSES\(X\).*?\n\n", (ROOT / "include/retort.h")
                                                         .read_text(), re.S)[0], re.M)

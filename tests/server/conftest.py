@@ -11,6 +11,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -20,6 +21,7 @@ import pytest
 # Whoever started us in the background may have had Ctrl-C ignored, and all that we start would ignore it too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # leftovers.py
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("RETORT_BUILD", ROOT / "build")).resolve()
 BIN = BUILD / "src" / "bin"

@@ -13,6 +13,7 @@ import uuid
 
 import pytest
 from conftest import wait_for
+from leftovers import processes_with
 
 MB = 1 << 20
 MEMORY_MAX = 150 * MB
@@ -27,18 +28,6 @@ def resident(one):
 def skip_if_sanitized(one):
     if "asan" in pathlib.Path(f"/proc/{one.process.pid}/maps").read_text():
         pytest.skip(SANITIZED)
-
-
-def processes_with(marker):
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if marker.encode() in (entry / "cmdline").read_bytes():
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
 
 
 def raw(one, method, path, body=b"", receive_buffer=None, **headers):
