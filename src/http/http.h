@@ -128,7 +128,7 @@ struct rt_http_socket_config {
 
 /* Whether the request asks for a WebSocket rightly. */
 bool rt_http_wants_socket(const struct rt_http_request *request);
-/* Answers 101. The socket is valid until on_close returns, and on as long as it is held. NULL: it is not a right request
+/* Answers 101 (under TLS a client that sends before it has read that loses what it sent). The socket is valid until on_close returns, and on as long as it is held. NULL: it is not a right request
  * (which has been answered 400 or 426). */
 struct rt_http_socket *rt_http_socket_open(struct rt_http_request *request, const struct rt_http_socket_config *config);
 /* Queues a message. Any thread. Waits while the queue is full, at most timeout_ms; in on_message and on_close never. 0, or

@@ -146,6 +146,7 @@ struct rt_http_request {
         int status;
         struct MHD_Response *response; /* until queued */
         bool queued;
+        bool upgraded; /* under TLS: a socket took the connection over */
         bool suspended;
         bool finished; /* MHD is done with it */
         atomic_bool gone;
@@ -205,7 +206,7 @@ size_t rt_http_problem(char *text, size_t size, int status, const char *detail);
 /* reply.c: hands a response over once; it is used up in any case. 0, or -1: too late */
 int rt_http_answer(struct rt_http_request *request, enum rt_http_answered kind, int status,
                    struct MHD_Response *response, uint64_t size);
-/* The same with a 101; while 0 is returned for it, the socket is the request's. */
+/* The same with a 101 (NULL under TLS, where the socket says it); while 0 is returned for it, the socket is the request's. */
 int rt_http_answer_socket(struct rt_http_request *request, struct rt_http_socket *socket,
                           struct MHD_Response *response);
 /* Adds them; -1 when one is not fit to be sent. */
@@ -213,6 +214,8 @@ int rt_http_add_headers(struct MHD_Response *response, const struct rt_http_head
 
 /* socket.c */
 void rt_http_socket_abandon(struct rt_http_socket *socket); /* it never came to an upgrade */
+/* In MHD's handler, under TLS: suspends the connection, and the watcher has it. */
+void rt_http_socket_take_over(struct rt_http_socket *socket, struct rt_http_request *request);
 void rt_http_socket_adopt(struct rt_http_socket *socket);   /* these three: the watcher's */
 /* True: a tick is due. */
 bool rt_http_socket_event(struct rt_http_socket *socket, uint32_t events);

@@ -898,8 +898,11 @@ def test_websocket_over_tls(secure):
             assert peer.recv()[1][-1] == i
             took.append(time.time() - began)
         assert statistics.median(took) < 0.03, "40 ms each without TCP_NODELAY"
-        peer.send(2, b"x" * 50_000)
-        assert peer.recv() == (2, b"x" * 50_000)
+        for size in 50_000, 1_000_000:  # MHD itself would pass them on four bytes at a time: seconds
+            began = time.time()
+            peer.send(2, b"x" * size)
+            assert peer.recv() == (2, b"x" * size)
+            assert time.time() - began < 2
         peer.send(8, struct.pack(">H", 1000))
         assert peer.closed() == 1000
     after = secure.wait_for(lambda s: s["socket_ends"] == before["socket_ends"] + 1)
@@ -909,6 +912,32 @@ def test_websocket_over_tls(secure):
         assert peer.closed() == 1007
     secure.wait_for(lambda s: s["socket_ends"] == before["socket_ends"] + 2)
     assert secure.stats()["inheritable"] == 0
+
+
+def test_websockets_over_tls_and_the_end(certificate):
+    """Open ones are told 1001, one in the middle of a flood nobody reads is cut, and nothing is left."""
+    server = Server("listen=127.0.0.1:0", f"certificate={certificate}/cert", f"key={certificate}/key", "threads=2")
+    server.tls = ssl.create_default_context(cafile=certificate / "cert")
+    try:
+        peers = [Peer(server, "/ws?protocol=chat.v1") for _ in range(20)]
+        flood = Peer(server, "/ws?flood=3000&size=100000&queue=50000", buffer=4096)
+        assert peers[0].answer.headers["sec-websocket-protocol"] == "chat.v1"
+        for round_ in range(3):
+            for i, peer in enumerate(peers):
+                peer.send(1, f"{round_} {i}".encode())
+            for i, peer in enumerate(peers):
+                assert peer.recv() == (1, f"{round_} {i}".encode())
+        for peer in peers[:5]:
+            peer.sock.close()
+        server.wait_for(lambda s: s["socket_ends"] == 5)
+        server.order("close 100")
+        for peer in peers[5:]:
+            assert peer.closed() == 1001
+        server.close()
+        flood.sock.close()
+    finally:
+        server.process.kill()
+        server.process.communicate()
 
 
 def test_a_bad_certificate_is_said(tmp_path):
@@ -922,25 +951,31 @@ def test_a_bad_certificate_is_said(tmp_path):
 # ---- WebSockets: pitfalls 3 and 4 among them
 
 
+@pytest.fixture(scope="module", params=["plain", "tls"])
+def either(request):
+    """The server that speaks plainly, and the one that speaks TLS: their sockets are read and written in ways of their own."""
+    return request.getfixturevalue("shared" if request.param == "plain" else "secure")
+
+
 @pytest.mark.parametrize("text, status", [
     (upgrade(version="12"), 426), (upgrade(version=""), 426), (upgrade(connection="keep-alive"), 426), (upgrade(to="h2c"), 426),
     (upgrade(method="POST"), 426), (upgrade(key="short"), 400), (upgrade(key="!!hlIHNhbXBsZSBub25jZQ=="), 400),
     (upgrade(key="dGhlIHNhbXBsZSBub25jZQAA"), 400), (get("/ws"), 426), (upgrade().replace("HTTP/1.1", "HTTP/1.0"), 426)])
-def test_wrong_handshakes_are_refused(shared, text, status):
-    before = shared.stats()["sockets"]
-    answer = shared.ask(text)
+def test_wrong_handshakes_are_refused(either, text, status):
+    before = either.stats()["sockets"]
+    answer = either.ask(text)
     assert answer.status == status and answer.problem()
     if status == 426:
         assert answer.headers["sec-websocket-version"] == "13"
-    assert shared.stats()["sockets"] == before
+    assert either.stats()["sockets"] == before
 
 
-def test_foreign_origins_open_no_socket(shared):
-    assert shared.ask(upgrade().replace("Upgrade:", "Origin: http://evil.example\r\nUpgrade:", 1)).status == 403
+def test_foreign_origins_open_no_socket(either):
+    assert either.ask(upgrade().replace("Upgrade:", "Origin: http://evil.example\r\nUpgrade:", 1)).status == 403
 
 
-def test_messages_come_back(shared):
-    with Peer(shared, "/ws?protocol=chat.v1") as peer:
+def test_messages_come_back(either):
+    with Peer(either, "/ws?protocol=chat.v1") as peer:
         assert peer.answer.headers["sec-websocket-protocol"] == "chat.v1"
         for size in 0, 1, 125, 126, 65535, 65536, 1_000_000:
             peer.send(2, b"x" * size)
@@ -965,8 +1000,8 @@ def test_messages_behind_the_handshake_and_byte_by_byte(shared):
         assert peer.recv() == (1, "é".encode() * 100)
 
 
-def test_small_messages_are_not_held_back(shared):
-    with Peer(shared) as peer:
+def test_small_messages_are_not_held_back(either):
+    with Peer(either) as peer:
         took = []
         for _ in range(100):
             began = time.time()
@@ -987,77 +1022,77 @@ def test_small_messages_are_not_held_back(shared):
     (frame(2, b"x" * 700_000, fin=False) + frame(0, b"x" * 700_000), 1009),
     (b"\x82\xfe\x00\x01" + bytes(5), 1002), (b"GET / HTTP/1.1\r\n\r\n" * 5, 1002)],
     ids=range(26))
-def test_what_breaks_the_rules_ends_the_socket(shared, data, code):
-    before = shared.stats()
-    with Peer(shared) as peer:
+def test_what_breaks_the_rules_ends_the_socket(either, data, code):
+    before = either.stats()
+    with Peer(either) as peer:
         with contextlib.suppress(ConnectionError):
             peer.sock.sendall(data)
         assert peer.closed() == code
-    after = shared.wait_for(lambda s: s["socket_ends"] == before["socket_ends"] + 1)
+    after = either.wait_for(lambda s: s["socket_ends"] == before["socket_ends"] + 1)
     assert after["last_code"] == code and after["messages"] == before["messages"]
 
 
 @pytest.mark.parametrize("payload, told", [(struct.pack(">H", 1000) + b"bye", 1000), (struct.pack(">H", 4321), 4321), (b"", 1005)])
-def test_the_peer_says_good_bye(shared, payload, told):
-    before = shared.stats()["socket_ends"]
-    with Peer(shared) as peer:
+def test_the_peer_says_good_bye(either, payload, told):
+    before = either.stats()["socket_ends"]
+    with Peer(either) as peer:
         peer.send(8, payload)
         began = time.time()
         assert peer.recv() == (8, payload) and peer.ended()
         assert time.time() - began < 4, "the server ends the connection first, and not for its deadline"
-    assert shared.wait_for(lambda s: s["socket_ends"] == before + 1)["last_code"] == told
+    assert either.wait_for(lambda s: s["socket_ends"] == before + 1)["last_code"] == told
 
 
-def test_we_say_good_bye(shared):
-    before = shared.stats()["socket_ends"]
-    with Peer(shared) as peer:
+def test_we_say_good_bye(either):
+    before = either.stats()["socket_ends"]
+    with Peer(either) as peer:
         peer.send(1, b"close 4001")
         assert peer.recv() == (8, struct.pack(">H", 4001) + b"as told")
         peer.send(1, b"too late, and not echoed")
         peer.send(8, struct.pack(">H", 4001))
         with pytest.raises(EOFError):
             peer.recv()
-    assert shared.wait_for(lambda s: s["socket_ends"] == before + 1)["last_code"] == 4001
+    assert either.wait_for(lambda s: s["socket_ends"] == before + 1)["last_code"] == 4001
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_peer_that_vanishes(shared, reset):
-    before = shared.stats()["socket_ends"]
-    with Peer(shared) as peer:
+def test_a_peer_that_vanishes(either, reset):
+    before = either.stats()["socket_ends"]
+    with Peer(either) as peer:
         if reset:
             peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    assert shared.wait_for(lambda s: s["socket_ends"] == before + 1)["last_code"] == 1006
+    assert either.wait_for(lambda s: s["socket_ends"] == before + 1)["last_code"] == 1006
 
 
-def test_pings_find_who_is_not_there(shared):
-    before = shared.stats()["socket_ends"]
-    with Peer(shared, "/ws?ping=500") as peer:
+def test_pings_find_who_is_not_there(either):
+    before = either.stats()["socket_ends"]
+    with Peer(either, "/ws?ping=500") as peer:
         for _ in range(3):
             assert peer.recv() == (9, b"")
             peer.send(10)
-        assert shared.stats()["socket_ends"] == before
+        assert either.stats()["socket_ends"] == before
         assert [peer.recv(), peer.recv()] == [(9, b"")] * 2
         with pytest.raises(EOFError):
             peer.recv()
-    assert shared.wait_for(lambda s: s["socket_ends"] == before + 1)["last_code"] == 1006
+    assert either.wait_for(lambda s: s["socket_ends"] == before + 1)["last_code"] == 1006
 
 
-def test_a_slow_peer_slows_the_sender(shared):
-    before = shared.stats()
-    with Peer(shared, "/ws?flood=3000&size=10000&queue=50000", buffer=4096, timeout=20) as peer:
-        still = shared.stands_still("sent")
+def test_a_slow_peer_slows_the_sender(either):
+    before = either.stats()
+    with Peer(either, "/ws?flood=3000&size=10000&queue=50000", buffer=4096, timeout=20) as peer:
+        still = either.stands_still("sent")
         assert before["sent"] < still["sent"] < before["sent"] + 15_000_000
         for _ in range(3000):
             assert peer.recv()[0] == 2
         assert peer.recv() == (8, struct.pack(">H", 1000) + b"enough")
-    shared.wait_for(lambda s: s["streams"] == 0)
+    either.wait_for(lambda s: s["streams"] == 0)
 
 
-def test_a_peer_that_vanishes_wakes_the_sender(shared):
-    before = shared.stats()
-    with Peer(shared, "/ws?flood=3000&size=100000&queue=50000", buffer=4096):
+def test_a_peer_that_vanishes_wakes_the_sender(either):
+    before = either.stats()
+    with Peer(either, "/ws?flood=3000&size=100000&queue=50000", buffer=4096):
         time.sleep(0.2)
-    after = shared.wait_for(lambda s: s["streams"] == 0)
+    after = either.wait_for(lambda s: s["streams"] == 0)
     assert after["refused_writes"] == before["refused_writes"] + 1
 
 

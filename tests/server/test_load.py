@@ -63,6 +63,16 @@ def read_all(streams, ended, seconds):
     return [bytes(data) for data in came.values()]
 
 
+def dechunked(answer):
+    """Head and body of a chunked answer: a chunk may end anywhere."""
+    head, rest = answer.split(b"\r\n\r\n", 1)
+    body = head
+    while rest:
+        size, rest = rest.split(b"\r\n", 1)
+        body, rest = body + rest[:int(size, 16)], rest[int(size, 16) + 2:]
+    return body
+
+
 QUIET = ("--set", "quotas.requests_per_minute=0", "--set", "log.level=warning")
 
 
@@ -112,11 +122,11 @@ def test_500_streams(serve):
     said = one.outcome(talker)["outcome"]["stdout"].encode().splitlines()
     assert len(said) >= 5
     came = read_all(streams, lambda data: data.endswith(b"0\r\n\r\n"), 60)
-    for i, data in enumerate(came):
+    for i, data in enumerate(map(dechunked, came)):
         assert b" 200 " in data.split(b"\r\n")[0] and data.count(b'"type":"end"') == 1, data[:300]
         assert (b"\ndata: {" in data) == bool(i % 2)
-        assert data.count(b'"type":"stdout"') >= (len(said) if i % 10 == 0 else 1), data[:2000]
-        assert i % 10 or all(b'"' + line + b'\\n"' in data for line in said), data[:2000]
+        assert data.count(b'"type":"stdout"') >= 1, data[:2000]
+        assert i % 10 or all(line + b"\\n" in data for line in said), data[:2000]  # several may be one event
     for stream in streams:
         stream.close()
     wait_for(lambda: one.get("/v1/status").json["followers"] == 0)
