@@ -221,7 +221,7 @@ def test_queue_full_is_503(serve):
         connection.sendall((f"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {one.key}\r\nContent-Type: "
                             f"application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode())
         open_ones.append(connection)
-        wait_for(lambda: one.get("/v1/status").json["slots_busy"] + one.get("/v1/status").json["runs_waiting"] == n)
+        wait_for(lambda: (now := one.get("/v1/status").json)["slots_busy"] + now["runs_waiting"] == n)
     answer = one.run("1")
     assert answer.status == 503 and answer.json["type"].endswith("busy") and int(answer.headers["Retry-After"]) >= 1
     for connection in open_ones:
