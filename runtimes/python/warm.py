@@ -9,6 +9,7 @@ random state. This file's names are in no module that a program can import.
 import atexit
 import builtins
 import gc
+import logging
 import os
 import random
 import sys
@@ -23,16 +24,47 @@ COMMON = ("PATH", "HOME", "TMPDIR", "LANG", "USER", "MPLBACKEND", "MPLCONFIGDIR"
 
 _main = {}  # what goes into __main__ besides what is there
 _n_modules = 0  # how many there were before the program: those that it imports come after them
+_at_exit = []  # what preloaded modules have registered: (function, arguments, keywords)
+_n_thread_exits = _n_log_handlers = 0  # how many of each there are before the program
+
+
+def _note_at_exit(function, /, *arguments, **keywords):
+    """Stands in for atexit.register while modules are preloaded."""
+    _at_exit.append((function, arguments, keywords))
+    return function
 
 
 def preload(name):
     """Imports a module, if the host has it: what is missing is missing for programs too."""
+    register, atexit.register = atexit.register, _note_at_exit
     try:
         __import__(name)
     except ImportError as error:
         if error.name is None or name.split(".")[0] != error.name:
             raise
+    finally:
+        atexit.register = register
     return True
+
+
+def _settle_exits():
+    """Ends are part of every run. What preloaded modules have to do then is done only where the program gave them something
+    to do: see _preloaded_exits. Of others nothing is known, so they stay."""
+    global _n_thread_exits, _n_log_handlers
+    known = [(function.__module__, getattr(function, "__qualname__", "")) for function, _, _ in _at_exit]
+    for name, (function, arguments, keywords) in zip(known, _at_exit):
+        if name not in (("logging", "shutdown"), ("PIL._imaging", "clear_cache"), ("matplotlib._pylab_helpers", "Gcf.destroy_all")):
+            atexit.register(function, *arguments, **keywords)
+    _n_thread_exits = len(threading._threading_atexits)
+    _n_log_handlers = len(logging._handlerList)
+
+
+def _preloaded_exits():
+    helpers = sys.modules.get("matplotlib._pylab_helpers")
+    if helpers is not None and helpers.Gcf.figs:
+        helpers.Gcf.destroy_all()
+    if len(logging._handlerList) != _n_log_handlers:
+        logging.shutdown()
 
 
 def _set_file(path):
@@ -48,6 +80,8 @@ def _set_file(path):
 def ready(path):
     """The last thing before the freeze: what every program needs is there, nothing is left for the collector."""
     global _n_modules
+    atexit.unregister(logging.shutdown)  # of the import above
+    _at_exit.append((logging.shutdown, (), {}))
     for name in ("_strptime", "json", "re", "io", "traceback", "linecache", "tokenize", "encodings.idna"):
         __import__(name)
     if "matplotlib.pyplot" in sys.modules:  # its first figure loads fonts and a back end
@@ -63,6 +97,7 @@ def ready(path):
     sys.orig_argv[:] = [sys.executable, "-B", *sys.argv]
     for name in [name for name in os.environ if name not in COMMON]:
         del os.environ[name]
+    _settle_exits()
     _n_modules = len(sys.modules)
     gc.collect()
     gc.freeze()
@@ -85,6 +120,7 @@ def rehearse():
     sys.modules["rehearsal"] = module
     del module
     sys.stdout.flush()
+    end()
     _let_go("rehearsal")
     sys.modules["__main__"] = module = types.ModuleType("__main__")
     module.__dict__.update(_main, __annotations__={})
@@ -164,8 +200,11 @@ def _let_go(first):
 
 def end():
     """What a program can see of the interpreter's end before its streams are flushed."""
-    threading._shutdown()
-    atexit._run_exitfuncs()
+    if len(threading._active) > 1 or threading._shutdown_locks or len(threading._threading_atexits) != _n_thread_exits:
+        threading._shutdown()
+    if atexit._ncallbacks():
+        atexit._run_exitfuncs()
+    _preloaded_exits()
     return True
 
 
