@@ -68,6 +68,7 @@ static void start(struct rt_keeper *k, struct rt_wire_message *message, const in
         rt_plan_unmap(&plan);
         if (r == 0) {
                 k->used = true;
+                k->n_steps++;
                 k->parked = false;
                 rt_cgroup_read(&k->cgroup, &k->before);
                 message->op = RT_GO;
@@ -116,6 +117,7 @@ static int renew(struct rt_keeper *k, struct retort_error *err) {
                 return rt_fail(err, RETORT_E_SYSTEM, "the slot's network was used");
         rt_keeper_private_remove(k);
         k->used = false;
+        k->n_steps = 0;
         r = rt_keeper_private_make(k, err);
         return r < 0 ? r : rt_keeper_arm(k, err);
 }
@@ -128,6 +130,16 @@ static void recycle(struct rt_keeper *k) {
                 send_failure(k, &err);
         else
                 send_op(k, RT_READY);
+}
+
+static void fetch(struct rt_keeper *k) {
+        struct rt_wire_message message = { .op = RT_FETCHED };
+        struct retort_error err = { 0 };
+        rt_auto_close int plan = -1;
+        if (rt_keeper_fetch(k, &plan, &err) < 0)
+                send_failure(k, &err);
+        else
+                (void)rt_wire_send(k->engine, &message, &plan, 1);
 }
 
 static void end(struct rt_keeper *k, int status) {
@@ -182,6 +194,8 @@ void rt_keeper_main(struct rt_keeper *k) {
                         (void)rt_close(fds[i]);
                 if (message.op == RT_RECYCLE)
                         recycle(k);
+                else if (message.op == RT_FETCH)
+                        fetch(k);
                 else if (message.op != RT_KILL) /* a KILL that crossed our END is late, not wrong */
                         end(k, 1);
         }

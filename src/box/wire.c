@@ -33,6 +33,8 @@ static size_t message_size(uint32_t op) {
         case RT_RECYCLE:
         case RT_READY:
         case RT_PARKED:
+        case RT_FETCH:
+        case RT_FETCHED:
                 return SIZE(bits);
         default:
                 return 0;

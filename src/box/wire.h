@@ -3,7 +3,8 @@
  * What the processes of a box say to each other, and nothing else:
  *
  *   engine --(jail socket)--> jailer     MAKE                     <-- HELLO, MADE, FAIL
- *   engine --(slot socket)--> keeper     START, KILL, RECYCLE     <-- READY, END, FAIL
+ *   engine --(slot socket)--> keeper     START, KILL, RECYCLE,    <-- READY, END, FAIL,
+ *                                        FETCH                        FETCHED
  *   keeper --(init socket)--> init       ARM, GO                  <-- PARKED, BAD_EXEC, EXITED
  *
  * A slot is thrown away by closing its socket. All are SOCK_SEQPACKET: a message arrives whole or not at all. A message has a fixed size for its op;
@@ -29,7 +30,9 @@ enum rt_wire_op {
         RT_PARKED,    /* init: a process waits for GO; descriptor: its seccomp notifications */
         RT_GO,        /* keeper: become this program; descriptors as for START */
         RT_BAD_EXEC,  /* parked process: could not */
-        RT_EXITED     /* init: the step's own process has ended */
+        RT_EXITED,    /* init: the step's own process has ended */
+        RT_FETCH,     /* engine: what did the first step leave? */
+        RT_FETCHED    /* keeper: this; descriptor: the files, as a plan has them */
 };
 
 enum { RT_WIRE_MAX_FDS = 5 };
