@@ -122,6 +122,7 @@ struct retort_request {
         const char *const *compile_args; /* appended to the compiler's */
         size_t n_compile_args;
         struct retort_limits compile_limits;
+        bool compile_fresh; /* the compile cache is neither asked nor filled */
 
         /* A terminal of its own for the run step, of this size, instead of three pipes: what the program writes comes as
          * stdout events, what is typed goes in through stdin_fd (Ctrl-C is the byte 3, end of file the byte 4; the end
@@ -132,6 +133,10 @@ struct retort_request {
         /* Live stdin: read by the engine until end of file and passed on through a pipe, so that a guest
          * never holds a terminal. 0 means none (use dup if it is descriptor 0). Not part of the JSON. */
         int stdin_fd;
+
+        /* Whose request it is, to the compile cache: what was compiled for one scope serves that scope alone. Not part of
+         * the JSON. */
+        uint64_t cache_scope;
 };
 
 /* Reads a request from JSON (ARCHITECTURE.md, "The record on the wire"). Unknown fields, wrong types and
@@ -202,6 +207,7 @@ struct retort_step {
         struct retort_bytes stderr_data;
         struct retort_hit limit;
         struct retort_usage usage;
+        bool cached; /* it was not started: what the very same step left and said earlier serves again; it used nothing */
 };
 
 /* The representations of one rich result: member, key on the wire, MIME type, kind. TEXT members are text
@@ -354,10 +360,25 @@ struct retort_config {
         unsigned slots;           /* boxes at most at once; 0: twice the CPUs; at most 128 */
         unsigned warm_slots;      /* boxes kept ready; 0: one for each CPU, at most slots */
         bool no_warm;             /* make no box before it is asked for, keep none for the next run */
+        uint64_t cache_bytes;     /* what compiled programs kept for later runs may take; 0: RETORT_CACHE_BYTES */
+        bool no_cache;            /* keep none */
         struct retort_limits ceilings;      /* 0: as in RETORT_LIMITS */
         enum retort_isolation minimum;      /* refuse to open below this */
         const char *disable; /* comma-separated isolation mechanisms to do without, for tests of the fallbacks:
                                 names as `retort doctor` prints them */
+};
+
+#define RETORT_CACHE_BYTES (64ull << 20)
+
+/* What became of the compile cache since the engine was opened. */
+struct retort_cache_stats {
+        uint64_t hits;     /* compile steps that were not started */
+        uint64_t misses;   /* that were, and could have been there */
+        uint64_t passed;   /* that may not be kept: time in the source, asked to be fresh, outputs of another kind */
+        uint64_t evicted;  /* to make room */
+        uint64_t emptied;  /* times that a compiler, header or library of the host changed, and all was dropped */
+        uint64_t programs; /* there now */
+        uint64_t bytes;    /* that they take */
 };
 
 typedef struct retort_engine retort_engine;
@@ -414,6 +435,8 @@ RETORT_API int retort_engine_isolation(retort_engine *engine, char **ret_json, s
  * [{"name", "title", "aliases": [..], "installed", "version", "install": how to get it}]. Runs the toolchains'
  * version commands the first time; blocks for at most 5 s for each. */
 RETORT_API int retort_engine_languages(retort_engine *engine, char **ret_json, struct retort_error *err);
+/* Does not block. All 0 when nothing is kept. */
+RETORT_API void retort_engine_cache(retort_engine *engine, struct retort_cache_stats *ret_stats);
 /* The name of the runtime that a file's extension belongs to ("x.py"), or NULL. Does not look at the file. The text
  * lives as long as the engine. */
 RETORT_API const char *retort_engine_language_of_file(retort_engine *engine, const char *file_name);

@@ -41,8 +41,10 @@ struct retort_engine {
         unsigned n_dirty;
         unsigned n_slots; /* idle, dirty, in use, or being made */
         struct rt_run *runs; /* all that go on */
-        unsigned n_asking;   /* threads that ask a toolchain's version */
+        unsigned n_asking;   /* threads that ask a toolchain's version, or begin to watch what it reads */
         struct rt_toolchain toolchains[RT_ENGINE_MAX_RUNTIMES];
+        struct rt_cache *cache; /* NULL: nothing is kept */
+        char *runtimes_dir;
 };
 
 /* One request on its way. Lives on the stack of the thread that runs it, or in a retort_run. */
@@ -74,6 +76,7 @@ bool rt_run_cancelled(const struct rt_run *run);
 
 /* engine/toolchain.c: starts asking for the version of a runtime's toolchain, if nobody has; later, waits for it. */
 void rt_toolchain_ask(struct retort_engine *engine, const struct rt_runtime *runtime);
+size_t rt_toolchain_index(struct retort_engine *engine, const struct rt_runtime *runtime);
 const char *rt_toolchain_version(struct retort_engine *engine, const struct rt_runtime *runtime, bool wait);
 
 /* Starts a thread that takes none of the host program's signals: their handlers are not to run on ours. 0, or errno. */

@@ -154,6 +154,30 @@ static int read_limit(const struct rt_yaml *yaml, const struct rt_yaml_node *nod
         return r;
 }
 
+static int read_outputs(const struct rt_yaml *yaml, const struct rt_yaml_node *node,
+                        const struct rt_yaml_key *key, void *target) {
+        int r = rt_yaml_read_texts(yaml, node, key, target);
+        if (r == 0 && !node->first)
+                return rt_yaml_fail(yaml, node, "'%s' needs at least one", key->name);
+        for (const struct rt_yaml_node *item = node->first; item && r == 0; item = item->next) {
+                const char *name = strncmp(item->text, "**/", 3) == 0 ? item->text + 3 : item->text;
+                if (!*name || strchr(name, '/'))
+                        r = rt_yaml_fail(yaml, item,
+                                         "an output is a file name, maybe with * and ?, or that behind '**/', not '%s'",
+                                         item->text);
+        }
+        return r;
+}
+
+static int read_directories(const struct rt_yaml *yaml, const struct rt_yaml_node *node,
+                            const struct rt_yaml_key *key, void *target) {
+        int r = rt_yaml_read_texts(yaml, node, key, target);
+        for (const struct rt_yaml_node *item = node->first; item && r == 0; item = item->next)
+                if (item->text[0] != '/')
+                        r = rt_yaml_fail(yaml, item, "'%s' must be absolute, not '%s'", key->name, item->text);
+        return r;
+}
+
 static const char *const field_names[RT_FIELD_COUNT] = {
         [RT_FIELD_NONE] = "-",        [RT_FIELD_FILE] = "file",         [RT_FIELD_LINE] = "line",
         [RT_FIELD_COLUMN] = "column", [RT_FIELD_SEVERITY] = "severity", [RT_FIELD_MESSAGE] = "message",
@@ -258,6 +282,20 @@ static const struct rt_yaml_key limit_keys[] = {
 #undef X
                 { 0 },
 };
+#define CACHE_AT(member) (offsetof(struct rt_step_def, cache.member) - offsetof(struct rt_step_def, cache))
+static const struct rt_yaml_key cache_keys[] = {
+        { "outputs", read_outputs, CACHE_AT(outputs), .required = true },
+        { "reads", read_directories, CACHE_AT(reads), .required = true },
+        { "unless", rt_yaml_read_texts, CACHE_AT(unless), .required = true },
+        { 0 },
+};
+static const struct rt_yaml_key compile_keys[] = {
+        { "argv", read_node, offsetof(struct rt_step_def, argv_node), .required = true },
+        { "env", read_node, offsetof(struct rt_step_def, env_node) },
+        { "limits", rt_yaml_read_map, offsetof(struct rt_step_def, limits), .keys = limit_keys },
+        { "cache", rt_yaml_read_map, offsetof(struct rt_step_def, cache), .keys = cache_keys },
+        { 0 },
+};
 static const struct rt_yaml_key step_keys[] = {
         { "argv", read_node, offsetof(struct rt_step_def, argv_node), .required = true },
         { "env", read_node, offsetof(struct rt_step_def, env_node) },
@@ -271,7 +309,7 @@ static const struct rt_yaml_key runtime_keys[] = {
         { "extensions", read_extensions, AT(extensions), .required = true },
         { "toolchain", rt_yaml_read_map, AT(toolchain), .required = true, toolchain_keys },
         { "source", rt_yaml_read_map, AT(source), .required = true, source_keys },
-        { "compile", rt_yaml_read_map, AT(compile), .keys = step_keys },
+        { "compile", rt_yaml_read_map, AT(compile), .keys = compile_keys },
         { "run", rt_yaml_read_map, AT(run), .required = true, step_keys },
         { "diagnostics", read_diagnostics, AT(diagnostics) },
         { 0 },

@@ -27,6 +27,7 @@ struct rt_step_def {
                 struct rt_template value;
         } * env;
         size_t n_env;
+        struct rt_lang_cache cache;  /* compile only; no outputs: nothing is kept */
         struct retort_limits limits; /* 0: RETORT_LIMITS' default */
 };
 
