@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/cache.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -175,14 +174,12 @@ struct watcher {
 static bool watch_all(const struct watcher *w, struct rt_reach *reach) {
         /* Where boxes show the host, and a request's own options may lead. */
         static const char *const always[] = { "/usr/local", "/opt", "/usr/libexec", "/etc/alternatives" };
-        char own[4200];
         bool good = true;
         for (size_t i = 0; i < RT_LEN(always) && good; i++)
                 good = rt_reach_add(reach, always[i]);
         for (const char *const *p = rt_runtime_cache(w->runtime)->reads; *p && good; p++)
                 good = rt_reach_add(reach, *p);
-        (void)snprintf(own, sizeof own, "%s/%s", w->engine->runtimes_dir, rt_runtime_name(w->runtime));
-        return good && rt_reach_add(reach, own) && rt_reach_add(reach, w->program_dir);
+        return good && rt_reach_add(reach, w->engine->runtimes_dir) && rt_reach_add(reach, w->program_dir);
 }
 
 /* Thousands of directories take a tenth of a second, which no run is to wait for. */

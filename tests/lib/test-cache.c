@@ -243,6 +243,63 @@ static void no_trap_is_kept(void **state) {
         assert_false(cached(&honest, "trapped\n")); /* under nobody else's key either */
 }
 
+/* The real compiler lets a request run what it likes beside it. */
+static void gcc_is_made_to_lay_traps(void **state) {
+        (void)state;
+        static const char honest[] = "#include <stdio.h>\nint main(void) { puts(\"honest\"); return 0; }\n";
+        static const char *const wrapper[] = { "-wrapper", "/bin/sh,w.sh" };
+        static const char *const save[] = { "-save-temps" };
+        static const char *const elsewhere[] = { "-o", "/tmp/program" };
+        static const char *const more[] = { "-Wl,-Map=map" };
+        static const char *const included[] = { "-include", "/proc/self/comm" };
+        static const struct {
+                const char *const *args;
+                size_t n_args;
+                const char *script;
+        } rows[] = {
+                { wrapper, 2, "\"$@\"; [ -e program ] && ln -sf /etc/passwd program; exit 0\n" },
+                { wrapper, 2, "\"$@\"; r=$?; [ -e program ] && rm program && mkfifo program; exit $r\n" },
+                { wrapper, 2, "\"$@\"; r=$?; echo evil >main.c; exit $r\n" },
+                { wrapper, 2, "\"$@\"; r=$?; chmod -f 6755 program; exit $r\n" },
+                { wrapper, 2, "\"$@\"; r=$?; : >/dev/shm/x; exit $r\n" },
+                { save, 1, "" },
+                { elsewhere, 2, "" },
+                { more, 1, "" },
+                { included, 2, "" },
+        };
+        struct retort_error err = { 0 };
+        retort_engine *all = engine;
+        struct retort_config config = { .slots = 1 };
+        struct retort_request plain = { .language = "c", .code = CODE("int main(void) { return 0; }") };
+        ok(retort_engine_open(&engine, &config, &err));
+        bool have = retort_request_check(engine, &plain, &err) == 0;
+        for (bool there = !have; !there; sleep_ms(20)) { /* until what gcc reads is watched */
+                struct retort_outcome *o = run(&plain);
+                there = o->steps[0].cached;
+                retort_outcome_free(o);
+        }
+        for (size_t i = 0; have && i < LEN(rows); i++) {
+                const struct retort_file files[] = { { "main.c", { honest, sizeof honest - 1 } }, { "w.sh", { rows[i].script, strlen(rows[i].script) } } };
+                struct retort_request request = { .language = "c", .files = files, .n_files = 2, .compile_args = rows[i].args,
+                                                  .n_compile_args = rows[i].n_args };
+                uint64_t before = stats().programs;
+                for (int time = 0; time < 2; time++) {
+                        struct retort_outcome *o = run(&request);
+                        if (o->steps[0].cached || o->status == RETORT_INTERNAL)
+                                fail_msg("row %zu: %s, %s", i, retort_status_name(o->status), o->message ? o->message : "cached");
+                        retort_outcome_free(o);
+                }
+                assert_int_equal(stats().programs, before);
+                request.n_compile_args = 0;
+                (void)cached(&request, "honest\n"); /* some rows have the same files */
+                assert_true(cached(&request, "honest\n"));
+        }
+        retort_engine_close(engine);
+        engine = all;
+        if (!have)
+                skip();
+}
+
 /* What a compiler leaves running is dead before anything is looked at. */
 static void nothing_changes_while_it_is_fetched(void **state) {
         (void)state;
@@ -381,6 +438,7 @@ int main(void) {
                 cmocka_unit_test(who_wants_it_fresh_gets_it_fresh),
                 cmocka_unit_test(a_program_that_tells_its_time_is_not_kept),
                 cmocka_unit_test(no_trap_is_kept),
+                cmocka_unit_test(gcc_is_made_to_lay_traps),
                 cmocka_unit_test(nothing_changes_while_it_is_fetched),
                 cmocka_unit_test(a_guest_cannot_change_what_is_kept),
                 cmocka_unit_test(it_is_as_large_as_was_said),
