@@ -140,7 +140,11 @@ static void the_same_request_is_not_compiled_twice(void **state) {
         assert_true(first->steps[0].usage.wall_ns > 0);
         assert_int_equal(second->steps[0].usage.wall_ns, 0);
         assert_int_equal(second->steps[0].usage.cpu_ns, 0);
-        assert_string_equal(heard[0].types, heard[1].types);
+        for (size_t i = 0; i < 2; i++) /* the two streams of one step may be seen in either order */
+                if (strncmp(heard[i].types, "acb", 3) == 0)
+                        memcpy(heard[i].types, "abc", 3);
+        assert_string_equal(heard[0].types, "abcfabfg");
+        assert_string_equal(heard[1].types, heard[0].types);
         retort_outcome_free(first);
         retort_outcome_free(second);
 }
@@ -261,7 +265,7 @@ static void gcc_is_made_to_lay_traps(void **state) {
                 { wrapper, 2, "\"$@\"; r=$?; [ -e program ] && rm program && mkfifo program; exit $r\n" },
                 { wrapper, 2, "\"$@\"; r=$?; echo evil >main.c; exit $r\n" },
                 { wrapper, 2, "\"$@\"; r=$?; chmod -f 6755 program; exit $r\n" },
-                { wrapper, 2, "\"$@\"; r=$?; : >/dev/shm/x; exit $r\n" },
+                { wrapper, 2, "\"$@\"; r=$?; : >/tmp/x; exit $r\n" },
                 { save, 1, "" },
                 { elsewhere, 2, "" },
                 { more, 1, "" },
