@@ -91,7 +91,7 @@ void rt_keeper_private_measure(struct rt_keeper *k);
 /* box/fetch.c: what the first step after the private places were made has left in them, as a sealed plan of files. Only
  * while no process of the box is alive, and only if all of it can be said in a plan: anything else than files of 0644 and
  * 0755 below the work directory is RETORT_E_INPUT. */
-enum { RT_FETCH_MAX_BYTES = 24 << 20 };
+enum { RT_FETCH_MAX_BYTES = 8 << 20 }; /* the keeper and the engine hold it outside of the guest's limits */
 int rt_keeper_fetch(struct rt_keeper *k, int *ret_plan, struct retort_error *err);
 
 /* box/procs.c: for hosts without cgroups: sums over the box's processes, from /proc. */
