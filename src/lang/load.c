@@ -294,6 +294,7 @@ static const struct rt_yaml_key compile_keys[] = {
         { "env", read_node, offsetof(struct rt_step_def, env_node) },
         { "limits", rt_yaml_read_map, offsetof(struct rt_step_def, limits), .keys = limit_keys },
         { "cache", rt_yaml_read_map, offsetof(struct rt_step_def, cache), .keys = cache_keys },
+        { "plain_if", rt_yaml_read_texts, offsetof(struct rt_step_def, plain_if) },
         { 0 },
 };
 static const struct rt_yaml_key step_keys[] = {

@@ -28,6 +28,7 @@ struct rt_step_def {
         } * env;
         size_t n_env;
         struct rt_lang_cache cache;  /* compile only; no outputs: nothing is kept */
+        const char *const *plain_if; /* compile only: beginnings of a request's arguments that {installed:} gives way to */
         struct retort_limits limits; /* 0: RETORT_LIMITS' default */
 };
 

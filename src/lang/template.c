@@ -359,6 +359,16 @@ static int choose_installed(const char *choices, struct rt_arena *arena, const c
         return 0;
 }
 
+/* Whether the request has an argument for the compiler that what is installed here might not know. */
+static bool wants_plain(const struct rt_filling *filling) {
+        const struct retort_request *request = filling->request;
+        for (const char *const *p = filling->runtime->compile.plain_if; p && *p; p++)
+                for (size_t i = 0; i < request->n_compile_args; i++)
+                        if (strncmp(request->compile_args[i], *p, strlen(*p)) == 0)
+                                return true;
+        return false;
+}
+
 int rt_template_add(const struct rt_template *template, const struct rt_filling *filling,
                     struct rt_texts *to) {
         const struct retort_request *request = filling->request;
@@ -377,6 +387,8 @@ int rt_template_add(const struct rt_template *template, const struct rt_filling 
                 return text ? rt_texts_add(to, text, filling->arena, filling->err)
                             : rt_fail_nomem(filling->err);
         case RT_PIECE_INSTALLED:
+                if (wants_plain(filling))
+                        return 0;
                 if (choose_installed(template->pieces[0].text, filling->arena, &text) < 0)
                         return rt_fail_nomem(filling->err);
                 return text ? rt_texts_add(to, text, filling->arena, filling->err) : 0;

@@ -224,6 +224,12 @@ def test_a_program_that_does_not_link(run):
     assert any(re.search("undefined (reference to [`']f'|symbol: f)", d["message"]) for d in outcome["diagnostics"]), outcome
 
 
+@pytest.mark.parametrize("option", ["-static", "-static-pie", "-no-pie", "-flto", "-g3", "-pthread", "-Wl,--gc-sections", "-fopenmp"])
+def test_what_gcc_links_is_linked(run, option):
+    # Whatever linker is chosen: a program that gcc's usual one makes is made.
+    assert out(run("c", c('printf("%s\\n", strrchr("a/b", 47));'), "--compile-arg", option)) == b"/b\n"
+
+
 @pytest.mark.parametrize("header", ["bits/stdc++.h", "iostream"])
 def test_headers_compiled_ahead_are_used_where_they_fit(run, header):
     if not list(RUNTIMES.glob(f"cpp/pch/{header}.gch")):

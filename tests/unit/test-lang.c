@@ -151,6 +151,38 @@ static void the_first_installed_program_speaks(void **state) {
         }
 }
 
+/* The fastest linker of this host, where the runtime names it. */
+static const char *with_linker(const char *compile, struct rt_arena *arena) {
+        const char *at = strstr(compile, "LINKER");
+        if (!at)
+                return compile;
+        const char *linker = access("/usr/bin/ld.gold", X_OK) == 0 ? "-fuse-ld=gold "
+                             : access("/usr/bin/mold", X_OK) == 0  ? "-fuse-ld=mold "
+                                                                   : "";
+        return rt_arena_printf(arena, "%.*s%s%s", (int)(at - compile), compile, linker, at + strlen("LINKER"));
+}
+
+static void the_usual_one_stays_when_the_request_speaks_to_it(void **state) {
+        (void)state;
+        static const char *const plain[] = { "-Wl,-z,now", "-static-pie", "-fuse-ld=bfd", "-Xlinker" };
+        static const char *const other[] = { "-O3", "-static", "-Wlogical-op", "-O0" };
+        rt_auto_arena struct rt_arena arena = { 0 };
+        struct retort_error err = { 0 };
+        const struct rt_runtime *c = rt_lang_find(tree, "c", &err);
+        assert_non_null(c);
+        for (size_t i = 0; i < 8; i++) {
+                struct rt_lang_plan plan;
+                const char *const args[] = { i < 4 ? plain[i] : other[i - 4] };
+                struct retort_request request = { .code = { "1", 1 }, .compile_args = args, .n_compile_args = 1 };
+                int r = rt_lang_plan(c, &request, &places, &no_ceilings, &arena, &plan, &err);
+                if (r == RETORT_E_NO_RUNTIME)
+                        skip();
+                assert_int_equal(r, 0);
+                bool chosen = strncmp(plan.steps[0].argv[5], "-fuse-ld=", 9) == 0;
+                assert_true(i < 4 ? !chosen : chosen == (*with_linker("LINKER", &arena) != 0));
+        }
+}
+
 static void every_mistake_has_its_place(void **state) {
         (void)state;
         static const struct {
@@ -395,17 +427,6 @@ static const char *without_dirs(const char *text, struct rt_arena *arena) {
 #define JAVA_COMPILE                                                                                         \
         "javac -J-XX:+UseSerialGC -J-XX:TieredStopAtLevel=1 -J-Xshare:auto -J-XX:-UsePerfData "              \
         "-J-XX:MaxRAM=1073741824 -J-XX:MaxRAMPercentage=60 -proc:none -encoding UTF-8 -d . "
-
-/* The fastest linker of this host, where the runtime names it. */
-static const char *with_linker(const char *compile, struct rt_arena *arena) {
-        const char *at = strstr(compile, "LINKER");
-        if (!at)
-                return compile;
-        const char *linker = access("/usr/bin/ld.gold", X_OK) == 0 ? "-fuse-ld=gold "
-                             : access("/usr/bin/mold", X_OK) == 0  ? "-fuse-ld=mold "
-                                                                   : "";
-        return rt_arena_printf(arena, "%.*s%s%s", (int)(at - compile), compile, linker, at + strlen("LINKER"));
-}
 
 static void plans_have_exact_arguments(void **state) {
         (void)state;
@@ -668,6 +689,7 @@ int main(void) {
                 cmocka_unit_test(every_mistake_has_its_place),
                 cmocka_unit_test(outputs_are_names_or_names_anywhere),
                 cmocka_unit_test(the_first_installed_program_speaks),
+                cmocka_unit_test(the_usual_one_stays_when_the_request_speaks_to_it),
                 cmocka_unit_test(names_are_claimed_once),
                 cmocka_unit_test(missing_toolchains_say_how_to_get_them),
                 cmocka_unit_test(every_runtime_of_the_tree_is_there),
