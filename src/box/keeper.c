@@ -136,10 +136,12 @@ static void fetch(struct rt_keeper *k) {
         struct rt_wire_message message = { .op = RT_FETCHED };
         struct retort_error err = { 0 };
         rt_auto_close int plan = -1;
-        if (rt_keeper_fetch(k, &plan, &err) < 0)
+        if (rt_keeper_fetch(k, &plan, &err) < 0) {
+                err.code = RETORT_E_INPUT; /* whatever it was: nothing is kept, and the slot goes on */
                 send_failure(k, &err);
-        else
+        } else {
                 (void)rt_wire_send(k->engine, &message, &plan, 1);
+        }
 }
 
 static void end(struct rt_keeper *k, int status) {
