@@ -50,6 +50,8 @@ static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, struct 
         }
         if (r == 0 && !k->used)
                 r = rt_keeper_private_fill(k, plan, k->limits.disk_bytes, err);
+        else if (r == 0 && rt_keeper_has(k, RT_BOX_MOUNT_NS)) /* each step has a limit of its own; refused if more is in use */
+                (void)rt_root_resize(k->limits.disk_bytes, NULL);
         if (r == 0)
                 r = rt_cgroup_limit(&k->cgroup, &k->limits, err);
         return r;

@@ -187,6 +187,23 @@ static void arguments_and_limits_of_the_run_are_not_the_programs(void **state) {
         assert_true(cached(&request, "got x\n"));
 }
 
+/* What the disk may hold is the run's own limit, whatever the compiler was allowed. */
+static void the_runs_limits_hold_either_way(void **state) {
+        (void)state;
+        struct retort_request request = toy("head -c 8000000 /dev/zero >x 2>/dev/null || exit 1; echo much");
+        assert_false(cached(&request, "much\n"));
+        request.limits.disk_bytes = 1 << 20;
+        for (int time = 0; time < 2; time++) {
+                request.compile_fresh = time == 0;
+                struct retort_outcome *o = run(&request);
+                assert_status(o, RETORT_FILE_LIMIT);
+                assert_string_equal(o->limit.name, "disk_bytes");
+                assert_int_equal(o->limit.value, 1 << 20);
+                assert_int_equal(o->steps[0].cached, time == 1);
+                retort_outcome_free(o);
+        }
+}
+
 static void several_outputs_are_all_there_again(void **state) {
         (void)state;
         static const char *const how[] = { "parts" };
@@ -438,6 +455,7 @@ int main(void) {
                 cmocka_unit_test(the_same_request_is_not_compiled_twice),
                 cmocka_unit_test(what_is_different_is_compiled),
                 cmocka_unit_test(arguments_and_limits_of_the_run_are_not_the_programs),
+                cmocka_unit_test(the_runs_limits_hold_either_way),
                 cmocka_unit_test(several_outputs_are_all_there_again),
                 cmocka_unit_test(who_wants_it_fresh_gets_it_fresh),
                 cmocka_unit_test(a_program_that_tells_its_time_is_not_kept),
