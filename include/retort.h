@@ -122,7 +122,6 @@ struct retort_request {
         const char *const *compile_args; /* appended to the compiler's */
         size_t n_compile_args;
         struct retort_limits compile_limits;
-        bool compile_fresh; /* the compile cache is neither asked nor filled */
 
         /* A terminal of its own for the run step, of this size, instead of three pipes: what the program writes comes as
          * stdout events, what is typed goes in through stdin_fd (Ctrl-C is the byte 3, end of file the byte 4; the end
@@ -134,6 +133,7 @@ struct retort_request {
          * never holds a terminal. 0 means none (use dup if it is descriptor 0). Not part of the JSON. */
         int stdin_fd;
 
+        bool compile_fresh; /* the compile cache is neither asked nor filled */
         /* Whose request it is, to the compile cache: what was compiled for one scope serves that scope alone. Not part of
          * the JSON. */
         uint64_t cache_scope;
@@ -360,12 +360,12 @@ struct retort_config {
         unsigned slots;           /* boxes at most at once; 0: twice the CPUs; at most 128 */
         unsigned warm_slots;      /* boxes kept ready; 0: one for each CPU, at most slots */
         bool no_warm;             /* make no box before it is asked for, keep none for the next run */
-        uint64_t cache_bytes;     /* what compiled programs kept for later runs may take; 0: RETORT_CACHE_BYTES */
-        bool no_cache;            /* keep none */
         struct retort_limits ceilings;      /* 0: as in RETORT_LIMITS */
         enum retort_isolation minimum;      /* refuse to open below this */
         const char *disable; /* comma-separated isolation mechanisms to do without, for tests of the fallbacks:
                                 names as `retort doctor` prints them */
+        uint64_t cache_bytes;     /* what compiled programs kept for later runs may take; 0: RETORT_CACHE_BYTES */
+        bool no_cache;            /* keep none */
 };
 
 #define RETORT_CACHE_BYTES (64ull << 20)
