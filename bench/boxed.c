@@ -69,7 +69,7 @@ static int start(struct rt_slot *slot, int *ret_output, struct retort_error *err
 
 static void renew(struct bench_slot *s) {
         uint64_t begun = rt_now_ns();
-        if (rt_slot_recycle(s->slot, NULL) == 0 && rt_slot_await(s->slot, NULL) == 0)
+        if (rt_slot_recycle(s->slot, NULL, NULL) == 0 && rt_slot_await(s->slot, NULL) == 0)
                 bench_add(&s->recycle, rt_now_ns() - begun);
         else
                 s->slot = rt_slot_free(s->slot);

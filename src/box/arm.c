@@ -130,32 +130,48 @@ static uint32_t others_of_guest(const struct rt_keeper *k) {
 }
 
 /* Tells init who the guest is, and waits for a parked process. */
-static int await_parked(struct rt_keeper *k, struct retort_error *err) {
-        struct rt_wire_message message = { .op = RT_ARM };
+int rt_keeper_expect(int socket, enum rt_wire_op op, struct rt_wire_message *message, int *ret_fd, struct retort_error *err) {
+        struct pollfd wait = { .fd = socket, .events = POLLIN };
+        int fds[RT_WIRE_MAX_FDS] = { -1 };
+        int ready = poll(&wait, 1, DEATH_MS);
+        int r = ready == 1 ? rt_wire_receive(socket, message, fds) : ready;
+        for (unsigned i = 1; r == 1 && i < RT_WIRE_MAX_FDS; i++)
+                (void)rt_close(fds[i]);
+        rt_auto_close int fd = r == 1 ? fds[0] : -1;
+        if (r == 1 && message->op == (uint32_t)op) {
+                if (ret_fd)
+                        *ret_fd = rt_take_fd(&fd);
+                return 0;
+        }
+        if (r == 1 && message->op == RT_FAIL) {
+                message->fail.message[sizeof message->fail.message - 1] = 0;
+                return rt_fail(err, message->fail.code, "%s", message->fail.message);
+        }
+        if (r == 1 && message->op == RT_BAD_EXEC) {
+                errno = message->exited.exec_errno;
+                return rt_fail_errno(err, "the parked process could not give up its rights");
+        }
+        return rt_fail(err, RETORT_E_SYSTEM, "the box's first process %s", ready == 0 ? "does not answer" : "ended at once");
+}
+
+struct rt_wire_message rt_keeper_who(const struct rt_keeper *k, enum rt_wire_op op) {
+        struct rt_wire_message message = { .op = op };
         message.arm = (struct rt_wire_arm){ .mechanisms = k->mechanisms, .guest_uid = k->guest_uid,
                                             .can_setuid = k->can_setuid, .others = others_of_guest(k),
                                             .places = k->places };
-        if (rt_wire_send(k->init_socket, &message, NULL, 0) < 0)
-                return rt_fail_errno(err, "cannot speak to retort-init");
-        struct pollfd wait = { .fd = k->init_socket, .events = POLLIN };
-        int fds[RT_WIRE_MAX_FDS] = { -1, -1, -1, -1, -1 };
-        int ready = poll(&wait, 1, DEATH_MS);
-        int r = ready == 1 ? rt_wire_receive(k->init_socket, &message, fds) : ready;
-        k->listener = rt_take_fd(&fds[0]);
-        if (r == 1 && message.op == RT_PARKED)
-                return 0;
-        if (r == 1 && message.op == RT_FAIL) {
-                message.fail.message[sizeof message.fail.message - 1] = 0;
-                return rt_fail(err, message.fail.code, "%s", message.fail.message);
-        }
-        if (r == 1 && message.op == RT_BAD_EXEC) {
-                errno = message.exited.exec_errno;
-                return rt_fail_errno(err, "the parked process could not give up its rights");
-        }
-        return rt_fail(err, RETORT_E_SYSTEM, "retort-init %s", ready == 0 ? "does not answer" : "ended at once");
+        return message;
 }
 
-int rt_keeper_arm(struct rt_keeper *k, struct retort_error *err) {
+/* Tells init who the guest is, and waits for a parked process, or that guests may come. */
+static int await_parked(struct rt_keeper *k, bool guests_come, struct retort_error *err) {
+        struct rt_wire_message message = rt_keeper_who(k, RT_ARM);
+        message.arm.guests_come = guests_come;
+        if (rt_wire_send(k->init_socket, &message, NULL, 0) < 0)
+                return rt_fail_errno(err, "cannot speak to retort-init");
+        return rt_keeper_expect(k->init_socket, RT_PARKED, &message, guests_come ? NULL : &k->listener, err);
+}
+
+int rt_keeper_start_init(struct rt_keeper *k, bool guests_come, struct retort_error *err) {
         int r = rt_cgroup_renew(&k->cgroup, err);
         if (r < 0)
                 return r;
@@ -173,11 +189,22 @@ int rt_keeper_arm(struct rt_keeper *k, struct retort_error *err) {
                 k->init_socket = rt_close(k->init_socket);
                 return r;
         }
-        r = await_parked(k, err);
+        r = await_parked(k, guests_come, err);
         if (r < 0)
                 (void)rt_keeper_kill_box(k, NULL);
         else if (rt_keeper_has(k, RT_BOX_PID_NS))
                 k->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return r;
+}
+
+int rt_keeper_arm(struct rt_keeper *k, bool forked, struct retort_error *err) {
+        int r = forked ? rt_forked_arm(k, err) : -1;
+        if (r < 0) { /* whatever the fork lacked: a box that starts programs by execve needs none of it */
+                k->forked = false;
+                if (forked)
+                        (void)rt_keeper_kill_box(k, NULL);
+                r = rt_keeper_start_init(k, false, err);
+        }
         k->parked = r == 0;
         return r;
 }
@@ -219,11 +246,13 @@ int rt_keeper_kill_box(struct rt_keeper *k, struct retort_error *err) {
                 if (!rt_keeper_has(k, RT_BOX_PID_NS) && rt_keeper_kill_strays(rt_now_ns() + DEATH_MS * 1000000ull) < 0)
                         r = rt_fail(err, RETORT_E_SYSTEM, "processes of a box did not die in %d s", DEATH_MS / 1000);
         }
+        rt_forked_end(k);
         k->init = 0;
         k->parked = false;
         k->init_pidfd = rt_close(k->init_pidfd);
         k->init_socket = rt_close(k->init_socket);
         k->listener = rt_close(k->listener);
+        k->ipc_used = false;
         k->proc = rt_close(k->proc);
         if (r == 0 && rt_keeper_has(k, RT_BOX_PID_NS)) /* who may still live must not see what lies below */
                 rt_root_unmount_proc();

@@ -56,6 +56,7 @@ struct rt_jail;
 struct rt_jail_config {
         const char *jailer;   /* path of retort-jailer */
         const char *init;     /* path of retort-init */
+        const char *forkserver; /* path of libretort-forkserver.so; NULL: no interpreter can be frozen */
         const char *runtimes; /* directory shown to guests read-only */
         const char *scratch;  /* writable directory, for hosts without mount namespaces */
         struct retort_limits ceilings; /* every member set */
@@ -67,6 +68,19 @@ int rt_jail_open(struct rt_jail **ret_jail, const struct rt_jail_config *config,
 /* Ends the jailer and with it every slot; waits at most 10 s until it has cleaned up. */
 struct rt_jail *rt_jail_close(struct rt_jail *jail);
 const struct rt_box_isolation *rt_jail_isolation(const struct rt_jail *jail);
+
+/* ---- frozen interpreters ---- */
+
+struct rt_frozen;
+
+/* Starts an interpreter that warms up, freezes, and is then forked into slots. Returns at once; argv and env are as for a
+ * step. It ends with rt_frozen_free; slots that hold a fork of it keep what they have. */
+int rt_frozen_start(struct rt_jail *jail, const char *const *argv, const char *const *env, struct rt_frozen **ret_frozen,
+                    struct retort_error *err);
+/* Waits until it can be forked, at most timeout_ms: RETORT_E_TIMEOUT, or why it ended, with its last words. */
+int rt_frozen_await(struct rt_frozen *frozen, int timeout_ms, struct retort_error *err);
+bool rt_frozen_alive(const struct rt_frozen *frozen);
+struct rt_frozen *rt_frozen_free(struct rt_frozen *frozen);
 
 /* ---- slot ---- */
 
@@ -95,6 +109,7 @@ struct rt_slot_step {
         const struct rt_made_file *made; /* more files, which an earlier compiler made of those: see rt_slot_fetch */
         size_t n_made;
         struct retort_limits limits; /* every member set */
+        bool forked;   /* argv is for the interpreter that the slot holds a fork of: see rt_slot_forked */
         bool terminal; /* stdin is a terminal that becomes the guest's controlling one */
         int stdin_fd;  /* descriptors of the caller's; copies go to the guest */
         int stdout_fd;
@@ -119,6 +134,10 @@ int rt_slot_report(struct rt_slot *slot, int timeout_ms, struct rt_box_report *r
 int rt_slot_fetch(struct rt_slot *slot, struct rt_plan *ret_left, struct retort_error *err);
 
 /* Makes the slot as new, in two halves: asked for at once, then waited for (at most 10 s), so that several slots are made
- * as new at the same time. An error (also "something odd was seen") means: throw it away. */
-int rt_slot_recycle(struct rt_slot *slot, struct retort_error *err);
+ * as new at the same time. With frozen, the process that is parked in it is a fork of that interpreter, if that can be
+ * had: rt_slot_forked tells, once it was waited for. An error (also "something odd was seen") means: throw it away. */
+int rt_slot_recycle(struct rt_slot *slot, struct rt_frozen *frozen, struct retort_error *err);
 int rt_slot_await(struct rt_slot *slot, struct retort_error *err);
+/* Which interpreter the parked process is a fork of, as rt_frozen_serial gives it; 0: of none. */
+uint32_t rt_slot_forked(const struct rt_slot *slot);
+uint32_t rt_frozen_serial(const struct rt_frozen *frozen);

@@ -170,8 +170,18 @@ static void tell_how(const struct rt_cgroup_base *base, struct rt_box_isolation 
         }
 }
 
-void rt_cgroup_base_open(struct rt_cgroup_base *base, uint32_t disable, struct rt_box_isolation *isolation) {
-        *base = (struct rt_cgroup_base){ .dirs = { -1, -1, -1 }, .parents = { -1, -1, -1 } };
+/* A group beside the slots' for frozen interpreters. Their zygotes move from there into a slot's group, as who they were
+ * started as: version 2 asks who may write to the group that both lie in, and to the one moved to (make_v2). */
+static void make_frozen_group(struct rt_cgroup_base *base) {
+        if (mkdirat(base->dirs[0], "frozen", 0755) < 0 && errno != EEXIST)
+                return;
+        if (base->frozen_uid && fchownat(base->dirs[0], "cgroup.procs", base->frozen_uid, (gid_t)-1, 0) < 0)
+                return;
+        base->frozen = openat(base->dirs[0], "frozen", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+void rt_cgroup_base_open(struct rt_cgroup_base *base, uint32_t disable, uid_t frozen_uid, struct rt_box_isolation *isolation) {
+        *base = (struct rt_cgroup_base){ .dirs = { -1, -1, -1 }, .parents = { -1, -1, -1 }, .frozen = -1, .frozen_uid = frozen_uid };
         (void)snprintf(base->name, sizeof base->name, "retort.%d", (int)getpid());
         const uint32_t all = 1u << RT_BOX_CGROUP_MEMORY | 1u << RT_BOX_CGROUP_PIDS | 1u << RT_BOX_CGROUP_CPU;
         if ((disable & all) == 0 && open_v2(base))
@@ -191,11 +201,14 @@ void rt_cgroup_base_open(struct rt_cgroup_base *base, uint32_t disable, struct r
                              "no cgroup of version 2 or 1 with this controller may be written here", mend);
         }
         tell_how(base, isolation);
+        if (base->version == 2)
+                make_frozen_group(base);
 }
 
 void rt_cgroup_base_close(struct rt_cgroup_base *base) {
         for (int c = 0; c < RT_CG_CONTROLLERS; c++)
                 drop_base(base, c);
+        base->frozen = rt_close(base->frozen);
         base->version = 0;
 }
 
@@ -267,6 +280,9 @@ static int make_v2(const struct rt_cgroup_base *base, const char *name, uid_t ow
         for (size_t i = 0; i < RT_LEN(given); i++)
                 if (fchownat(cgroup->dir, given[i], owner, (gid_t)-1, given[i][0] ? 0 : AT_EMPTY_PATH) < 0)
                         return rt_fail_errno(err, "cannot delegate a cgroup");
+        if (base->frozen_uid && (fchownat(cgroup->dir, "keeper/cgroup.procs", (uid_t)-1, base->frozen_uid, 0) < 0 ||
+                                 fchmodat(cgroup->dir, "keeper/cgroup.procs", 0664, 0) < 0))
+                return rt_fail_errno(err, "cannot open the keeper's cgroup to zygotes");
         *ret_keeper_leaf = openat(cgroup->dir, "keeper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         for (int c = 0; c < RT_CG_CONTROLLERS; c++)
                 cgroup->have[c] = true;
@@ -334,6 +350,18 @@ int rt_cgroup_renew(struct rt_cgroup *cgroup, struct retort_error *err) {
         open_files(cgroup, dirs);
         (void)rt_write_file_at(cgroup->leaf, "memory.oom.group", "1");
         return 0;
+}
+
+int rt_cgroup_doors(const struct rt_cgroup *cgroup, int ret_files[RT_CG_CONTROLLERS]) {
+        int n = 0;
+        if (cgroup->version == 2) {
+                ret_files[0] = openat(cgroup->leaf, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+                return ret_files[0] < 0 ? -1 : 1;
+        }
+        for (int c = 0; c < RT_CG_CONTROLLERS; c++)
+                if (cgroup->tasks[c] >= 0 && (ret_files[n++] = fcntl(cgroup->tasks[c], F_DUPFD_CLOEXEC, 3)) < 0)
+                        return -1;
+        return n;
 }
 
 int rt_cgroup_join(const struct rt_cgroup *cgroup) {

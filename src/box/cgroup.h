@@ -22,12 +22,14 @@ struct rt_cgroup_base {
         int dirs[RT_CG_CONTROLLERS]; /* v1: the base group of each; v2: all in the first; -1: not to be had */
         int parents[RT_CG_CONTROLLERS];
         char name[32];             /* of the base group: "retort.<pid>" */
+        int frozen;                /* v2: the group of frozen interpreters */
+        uid_t frozen_uid;          /* v2: who their zygotes are until they have moved into a slot's group; or 0 */
 };
 
 /* Finds what can be used, makes the base groups, and tells in isolation what is active and what is not, and why.
  * Removes what jailers that are gone have left. disable is a mask of mechanisms. Never fails: without groups,
  * version is 0. */
-void rt_cgroup_base_open(struct rt_cgroup_base *base, uint32_t disable, struct rt_box_isolation *isolation);
+void rt_cgroup_base_open(struct rt_cgroup_base *base, uint32_t disable, uid_t frozen_uid, struct rt_box_isolation *isolation);
 void rt_cgroup_base_close(struct rt_cgroup_base *base);
 
 enum { RT_CGROUP_FILES = 12 };
@@ -56,6 +58,9 @@ void rt_cgroup_remove(const struct rt_cgroup_base *base, unsigned slot);
 int rt_cgroup_renew(struct rt_cgroup *cgroup, struct retort_error *err);
 /* In the new process, v1: joins the group. (v2: it was cloned into cgroup->leaf.) 0, or -1 with errno. */
 int rt_cgroup_join(const struct rt_cgroup *cgroup);
+/* Files that a process writes "0" into to be in the box's group (to be closed with rt_close), at most
+ * RT_CG_CONTROLLERS. Returns how many, or -1 with errno. */
+int rt_cgroup_doors(const struct rt_cgroup *cgroup, int ret_files[RT_CG_CONTROLLERS]);
 int rt_cgroup_limit(const struct rt_cgroup *cgroup, const struct retort_limits *limits, struct retort_error *err);
 
 /* What the counters say now; what there is no counter for stays 0. */

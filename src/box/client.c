@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,6 +22,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
+#include "box/forkserver.h"
 #include "box/jailer.h"
 #include "box/plan.h"
 #include "box/wire.h"
@@ -31,11 +33,20 @@ struct rt_jail {
         pthread_mutex_t lock; /* one MAKE at a time */
         int socket;
         pid_t pid;
+        uint32_t frozen; /* how many were started */
         struct rt_box_isolation isolation;
+};
+
+struct rt_frozen {
+        int socket;
+        int words; /* what it writes to its stderr */
+        uint32_t serial;
 };
 
 struct rt_slot {
         int socket;
+        uint32_t linked; /* serial of the interpreter that its keeper has a link to; 0: none */
+        uint32_t forked; /* serial of the one that the parked process is a fork of */
         struct rt_slot_places places;
 };
 
@@ -106,9 +117,10 @@ static int spawn_jailer(const char *path, char *const argv[], int socket, pid_t 
 
 static int start_jailer(struct rt_jail *jail, const struct rt_jail_config *c, uint32_t lacking, const char *why,
                         struct retort_error *err) {
-        char runtimes[4200], init[4200], scratch[4200], disable[32], without[32], reason[600], ceilings[256] = "--ceilings=";
+        char runtimes[4200], init[4200], forkserver[4200], scratch[4200], disable[32], without[32], reason[600], ceilings[256] = "--ceilings=";
         (void)snprintf(runtimes, sizeof runtimes, "--runtimes=%s", c->runtimes);
         (void)snprintf(init, sizeof init, "--init=%s", c->init);
+        (void)snprintf(forkserver, sizeof forkserver, "--forkserver=%s", c->forkserver ? c->forkserver : "");
         (void)snprintf(scratch, sizeof scratch, "--scratch=%s", c->scratch);
         (void)snprintf(disable, sizeof disable, "--disable=%" PRIu32, c->disable);
         (void)snprintf(without, sizeof without, "--lacking=%" PRIu32, lacking);
@@ -118,7 +130,8 @@ static int start_jailer(struct rt_jail *jail, const struct rt_jail_config *c, ui
                        c->ceilings.member);
         RETORT_LIMITS(X)
 #undef X
-        char *argv[] = { "retort-jailer", runtimes, init, scratch, disable, without, reason, ceilings, NULL };
+        char *argv[] = { "retort-jailer", runtimes, init, scratch, disable, without, reason, ceilings,
+                         c->forkserver ? forkserver : NULL, NULL };
         int pair[2];
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 return rt_fail_errno(err, "cannot make a socket");
@@ -217,7 +230,7 @@ int rt_slot_make(struct rt_jail *jail, struct rt_slot **ret_slot, struct retort_
         if (r == 0) {
                 slot->socket = fds[0];
                 slot->places = message.places;
-                r = rt_slot_recycle(slot, err); /* answers when a process is parked in it */
+                r = rt_slot_recycle(slot, NULL, err); /* answers when a process is parked in it */
                 if (r == 0)
                         r = rt_slot_await(slot, err);
         } else {
@@ -249,9 +262,9 @@ int rt_slot_start(struct rt_slot *slot, const struct rt_slot_step *step, struct 
                 return plan == -1 && err ? err->code : plan;
         struct rt_wire_message message = { .op = RT_START };
         message.limits = step->limits;
-        message.bits = step->terminal ? RT_START_TERMINAL : 0;
-        const int fds[RT_WIRE_MAX_FDS] = { plan, step->stdin_fd, step->stdout_fd, step->stderr_fd, step->report_fd };
-        if (rt_wire_send(slot->socket, &message, fds, RT_WIRE_MAX_FDS) < 0)
+        message.bits = (step->terminal ? RT_START_TERMINAL : 0) | (step->forked ? RT_START_FORKED : 0);
+        const int fds[RT_START_FDS] = { plan, step->stdin_fd, step->stdout_fd, step->stderr_fd, step->report_fd };
+        if (rt_wire_send(slot->socket, &message, fds, RT_START_FDS) < 0)
                 return rt_fail_errno(err, "cannot speak to the box");
         return 0;
 }
@@ -285,7 +298,9 @@ int rt_slot_report(struct rt_slot *slot, int timeout_ms, struct rt_box_report *r
 
 int rt_slot_fetch(struct rt_slot *slot, struct rt_plan *ret_left, struct retort_error *err) {
         struct rt_wire_message message = { .op = RT_FETCH };
-        int fds[RT_WIRE_MAX_FDS] = { -1, -1, -1, -1, -1 };
+        int fds[RT_WIRE_MAX_FDS];
+        for (unsigned i = 0; i < RT_WIRE_MAX_FDS; i++)
+                fds[i] = -1;
         if (rt_wire_send(slot->socket, &message, NULL, 0) < 0)
                 return rt_fail(err, RETORT_E_CLOSED, "cannot speak to the box");
         int r = expect(slot->socket, RT_FETCHED, &message, fds, err);
@@ -296,14 +311,130 @@ int rt_slot_fetch(struct rt_slot *slot, struct rt_plan *ret_left, struct retort_
         return r;
 }
 
-int rt_slot_recycle(struct rt_slot *slot, struct retort_error *err) {
-        struct rt_wire_message message = { .op = RT_RECYCLE };
-        if (rt_wire_send(slot->socket, &message, NULL, 0) < 0)
+/* Gives the slot's keeper and the interpreter a socket to each other. */
+static int link_to(struct rt_slot *slot, struct rt_frozen *frozen, int *ret_link, struct retort_error *err) {
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return rt_fail_errno(err, "cannot make a socket");
+        struct rt_wire_message message = { .op = RT_LINK };
+        int r = rt_wire_send(frozen->socket, &message, &pair[1], 1);
+        (void)rt_close(pair[1]);
+        if (r < 0) {
+                r = rt_fail_errno(err, "the frozen interpreter is gone");
+                (void)rt_close(pair[0]);
+                return r;
+        }
+        slot->linked = frozen->serial;
+        *ret_link = pair[0];
+        return 0;
+}
+
+int rt_slot_recycle(struct rt_slot *slot, struct rt_frozen *frozen, struct retort_error *err) {
+        struct rt_wire_message message = { .op = RT_RECYCLE, .bits = frozen ? RT_BOX_FORKED : 0 };
+        rt_auto_close int link = -1;
+        if (frozen && slot->linked != frozen->serial && link_to(slot, frozen, &link, NULL) < 0)
+                message.bits = 0; /* it is gone: a slot as any other */
+        if (rt_wire_send(slot->socket, &message, &link, link >= 0) < 0)
                 return rt_fail_errno(err, "cannot speak to the box");
         return 0;
 }
 
 int rt_slot_await(struct rt_slot *slot, struct retort_error *err) {
         struct rt_wire_message message;
-        return expect(slot->socket, RT_READY, &message, NULL, err);
+        int r = expect(slot->socket, RT_READY, &message, NULL, err);
+        slot->forked = r == 0 && message.bits & RT_BOX_FORKED ? slot->linked : 0;
+        return r;
+}
+
+uint32_t rt_slot_forked(const struct rt_slot *slot) {
+        return slot->forked;
+}
+
+/* ---- frozen interpreters ---- */
+
+uint32_t rt_frozen_serial(const struct rt_frozen *frozen) {
+        return frozen->serial;
+}
+
+/* The library comes first, so that what else the runtime preloads finds it. */
+static int write_frozen_plan(const char *const *argv, const char *const *env, struct retort_error *err) {
+        enum { MAX_ENV = 64 };
+        const char *entries[MAX_ENV + 2] = { RT_FORKSERVER_PRELOAD };
+        char preload[1024];
+        size_t n = 1;
+        for (; *env; env++) {
+                if (n > MAX_ENV)
+                        return rt_fail(err, RETORT_E_INPUT, "more than %d variables for an interpreter to be frozen", MAX_ENV);
+                if (strncmp(*env, "LD_PRELOAD=", 11) != 0) {
+                        entries[n++] = *env;
+                        continue;
+                }
+                (void)snprintf(preload, sizeof preload, "%s:%.900s", RT_FORKSERVER_PRELOAD, *env + 11);
+                entries[0] = preload;
+        }
+        return rt_plan_write(argv, entries, NULL, 0, err);
+}
+
+int rt_frozen_start(struct rt_jail *jail, const char *const *argv, const char *const *env, struct rt_frozen **ret_frozen,
+                    struct retort_error *err) {
+        rt_auto_close int plan = write_frozen_plan(argv, env, err);
+        rt_auto_close int words = memfd_create("retort-words", MFD_CLOEXEC);
+        rt_auto_free struct rt_frozen *frozen = calloc(1, sizeof *frozen);
+        if (plan < 0)
+                return plan == -1 && err ? err->code : plan;
+        if (!frozen || words < 0)
+                return rt_fail_nomem(err);
+        const int sent[] = { plan, words };
+        int fds[RT_WIRE_MAX_FDS];
+        struct rt_wire_message message = { .op = RT_FREEZE };
+        (void)pthread_mutex_lock(&jail->lock);
+        int r = rt_wire_send(jail->socket, &message, sent, RT_LEN(sent)) < 0
+                        ? rt_fail(err, RETORT_E_CLOSED, "the jailer is gone")
+                        : expect(jail->socket, RT_MADE, &message, fds, err);
+        frozen->serial = ++jail->frozen;
+        (void)pthread_mutex_unlock(&jail->lock);
+        if (r < 0)
+                return rt_wrap(err, r, "starting an interpreter to be frozen");
+        frozen->socket = fds[0];
+        frozen->words = rt_take_fd(&words);
+        *ret_frozen = rt_take(frozen);
+        return 0;
+}
+
+/* The end of what it wrote, on one line. */
+static void last_words(const struct rt_frozen *frozen, char text[256]) {
+        off_t size = lseek(frozen->words, 0, SEEK_END);
+        ssize_t n = size > 0 ? pread(frozen->words, text, 255, size > 255 ? size - 255 : 0) : 0;
+        text[n > 0 ? n : 0] = 0;
+        for (char *p = text; *p; p++)
+                if ((unsigned char)*p < ' ')
+                        *p = ' ';
+}
+
+int rt_frozen_await(struct rt_frozen *frozen, int timeout_ms, struct retort_error *err) {
+        struct rt_wire_message message = { 0 };
+        char words[256];
+        int r = receive(frozen->socket, timeout_ms, &message, NULL, err);
+        if (r == 0)
+                return rt_fail(err, RETORT_E_TIMEOUT, "the interpreter is not ready after %d ms", timeout_ms);
+        if (r == 1 && message.op == RT_READY)
+                return 0;
+        last_words(frozen, words);
+        message.fail.message[sizeof message.fail.message - 1] = 0;
+        return rt_fail(err, RETORT_E_SYSTEM, "the interpreter cannot be frozen: %s%s%s",
+                       r == 1 && message.op == RT_FAIL ? message.fail.message : "it ended", words[0] ? ": " : "", words);
+}
+
+bool rt_frozen_alive(const struct rt_frozen *frozen) {
+        struct pollfd ended = { .fd = frozen->socket, .events = 0 };
+        return poll(&ended, 1, 0) == 0;
+}
+
+struct rt_frozen *rt_frozen_free(struct rt_frozen *frozen) {
+        if (frozen) {
+                frozen->socket = rt_close(frozen->socket);
+                frozen->words = rt_close(frozen->words);
+        }
+        free(frozen);
+        return NULL;
 }

@@ -58,6 +58,8 @@ static int read_options(struct rt_jailer_options *o, int argc, char **argv, stru
                         o->runtimes = value;
                 else if (n == 6 && memcmp(argv[i], "--init", n) == 0)
                         o->init = value;
+                else if (n == 12 && memcmp(argv[i], "--forkserver", n) == 0)
+                        o->forkserver = value;
                 else if (n == 9 && memcmp(argv[i], "--scratch", n) == 0)
                         o->scratch = value;
                 else if (n == 9 && memcmp(argv[i], "--disable", n) == 0)
@@ -102,9 +104,9 @@ static bool listener_available(void) {
 
 /* Ids that nothing else has: far above those of people and containers, different for every jailer alive. In a container
  * with fewer ids, in the upper half of its largest range, again different for every jailer: a guest could signal another of
- * its id. 0: it has too few. */
-static uint32_t choose_uids(void) {
-        enum { NEEDED = 2 * RT_JAILER_SLOTS };
+ * its id. 0: it has too few. *ret_frozen is who frozen interpreters are. */
+static uint32_t choose_uids(uint32_t *ret_frozen) {
+        enum { NEEDED = 2 * RT_JAILER_SLOTS, ROOM = 1024 };
         uint32_t first = 0, most = 0;
         rt_auto_free char *map = NULL;
         if (rt_read_file_at(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL, NULL) < 0)
@@ -117,10 +119,17 @@ static uint32_t choose_uids(void) {
                         most = count;
                 }
         }
-        if (most >= 0x80000000u)
-                return 0x40000000u + ((uint32_t)getpid() % (1u << 20)) * 1024u;
-        uint32_t choices = most / 2 / NEEDED; /* the last holds nobody's id, which others have too */
-        return choices > 1 ? first + most / 2 + (uint32_t)getpid() % (choices - 1) * NEEDED : 0;
+        if (most >= 0x80000000u) {
+                uint32_t chosen = 0x40000000u + ((uint32_t)getpid() % (1u << 20)) * ROOM;
+                *ret_frozen = chosen + NEEDED;
+                return chosen;
+        }
+        uint32_t choices = most / 2 / NEEDED; /* the last holds nobody's id, which others have too, and those of the frozen */
+        if (choices < 2)
+                return 0;
+        uint32_t choice = (uint32_t)getpid() % (choices - 1);
+        *ret_frozen = first + most / 2 + (choices - 1) * NEEDED + choice % (NEEDED / 2);
+        return first + most / 2 + choice * NEEDED;
 }
 
 /* What else goes when something that they need is off. */
@@ -142,7 +151,7 @@ static void survey(struct rt_jailer *j) {
                         note(j, m, RT_BOX_ACTIVE, "", "");
         }
         uint32_t off = j->options.disable | j->options.lacking;
-        j->first_uid = j->root ? choose_uids() : 0;
+        j->first_uid = j->root ? choose_uids(&j->frozen_uid) : 0;
         if (!(off & BIT(SECCOMP)) && !listener_available())
                 note(j, RT_BOX_SECCOMP, RT_BOX_UNAVAILABLE, "the kernel has no seccomp filters",
                      "boot a kernel with CONFIG_SECCOMP_FILTER");
@@ -160,6 +169,8 @@ static void survey(struct rt_jailer *j) {
                 depend(j, ALL_NAMESPACES, "needs a user namespace");
         else if (off & (BIT(MOUNT_NS) | BIT(PID_NS))) /* neither is of use without the other */
                 depend(j, j->root ? FILE_TREE | BIT(USER_NS) : ALL_NAMESPACES, "needs mount and pid namespaces");
+        if (!(j->mechanisms & BIT(OWN_UID)))
+                j->frozen_uid = 0;
 }
 
 static void find_level(struct rt_jailer *j) {
@@ -237,17 +248,21 @@ struct first_slot {
         struct rt_slot_places places;
 };
 
-static bool is_keeper(const struct rt_jailer *j, pid_t pid) {
+/* Keepers and frozen interpreters: those whose end is waited for by name. */
+static bool is_known(const struct rt_jailer *j, pid_t pid) {
+        for (unsigned i = 0; i < RT_JAILER_FROZEN; i++)
+                if (j->frozen[i].pid == pid)
+                        return true;
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 if (j->slots[i].keeper == pid)
                         return true;
         return false;
 }
 
-/* Reaps one child that is not a keeper. 0: there is none. */
+/* Reaps one child that is neither. 0: there is none. */
 static pid_t reap_orphan(const struct rt_jailer *j) {
         siginfo_t dead = { 0 };
-        if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 || is_keeper(j, dead.si_pid))
+        if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 || is_known(j, dead.si_pid))
                 return 0; /* a keeper's turn comes when its pidfd says so; so may that of orphans behind it */
         return dead.si_pid > 0 ? waitpid(dead.si_pid, NULL, WNOHANG | __WALL) : 0;
 }
@@ -266,7 +281,7 @@ static void kill_strays(const struct rt_jailer *j) {
                 char *save = NULL;
                 for (char *p = strtok_r(children, " ", &save); p; p = strtok_r(NULL, " ", &save)) {
                         pid_t pid = (pid_t)strtol(p, NULL, 10);
-                        if (is_keeper(j, pid))
+                        if (is_known(j, pid))
                                 continue;
                         any = true;
                         (void)kill(pid, SIGKILL);
@@ -309,25 +324,57 @@ static void on_make(struct rt_jailer *j, struct first_slot *first) {
         (void)rt_wire_send(RT_JAILER_SOCKET, &answer, &socket, r == 0);
 }
 
-/* Waits for the engine or the end of a keeper. timeout_ms bounds it. False when the engine is gone. */
+static void on_freeze(struct rt_jailer *j, int fds[RT_WIRE_MAX_FDS]) {
+        struct rt_wire_message answer = { .op = RT_MADE };
+        struct retort_error err = { 0 };
+        int socket = -1;
+        int r = rt_jailer_freeze(j, fds[0], fds[1], &socket, &err);
+        if (r < 0) {
+                answer = (struct rt_wire_message){ .op = RT_FAIL };
+                answer.fail.code = err.code;
+                (void)snprintf(answer.fail.message, sizeof answer.fail.message, "%.511s", err.message);
+        }
+        (void)rt_wire_send(RT_JAILER_SOCKET, &answer, &socket, r == 0);
+        (void)rt_close(socket);
+}
+
+static bool on_engine(struct rt_jailer *j, struct first_slot *first) {
+        struct rt_wire_message message;
+        int fds[RT_WIRE_MAX_FDS];
+        if (rt_wire_receive(RT_JAILER_SOCKET, &message, fds) != 1)
+                return false;
+        bool known = message.op == RT_MAKE || message.op == RT_FREEZE;
+        if (message.op == RT_MAKE)
+                on_make(j, first);
+        else if (message.op == RT_FREEZE)
+                on_freeze(j, fds);
+        for (unsigned i = 0; i < RT_WIRE_MAX_FDS; i++)
+                (void)rt_close(fds[i]);
+        return known; /* else it says what no engine says */
+}
+
+/* Waits for the engine, or the end of a keeper or frozen interpreter. timeout_ms bounds it. False when the engine is gone. */
 static bool serve_once(struct rt_jailer *j, struct first_slot *first, int timeout_ms) {
-        struct pollfd wait[RT_JAILER_SLOTS + 1] = { { .fd = first ? RT_JAILER_SOCKET : -1, .events = POLLIN } };
+        struct pollfd wait[1 + RT_JAILER_SLOTS + RT_JAILER_FROZEN] = { { .fd = first ? RT_JAILER_SOCKET : -1, .events = POLLIN } };
+        struct pollfd *frozen = wait + 1 + RT_JAILER_SLOTS;
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 wait[i + 1] = (struct pollfd){ .fd = j->slots[i].keeper > 0 ? j->slots[i].pidfd : -1, .events = POLLIN };
+        for (unsigned i = 0; i < RT_JAILER_FROZEN; i++)
+                frozen[i] = (struct pollfd){ .fd = j->frozen[i].pid > 0 ? j->frozen[i].pidfd : -1, .events = POLLIN };
         if (poll(wait, RT_LEN(wait), timeout_ms) < 0 && errno != EINTR)
                 return false;
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 if (wait[i + 1].revents)
                         bury(j, i);
+        for (unsigned i = 0; i < RT_JAILER_FROZEN; i++)
+                if (frozen[i].revents) {
+                        (void)waitpid(j->frozen[i].pid, NULL, __WALL);
+                        j->frozen[i].pid = 0;
+                        j->frozen[i].pidfd = rt_close(j->frozen[i].pidfd);
+                }
         while (reap_orphan(j) > 0) /* what a keeper left that was killed came to us, the subreaper */
                 continue;
-        if (!wait[0].revents)
-                return true;
-        struct rt_wire_message message;
-        if (rt_wire_receive(RT_JAILER_SOCKET, &message, NULL) != 1 || message.op != RT_MAKE)
-                return false; /* gone, or saying what no engine says */
-        on_make(j, first);
-        return true;
+        return !wait[0].revents || on_engine(j, first);
 }
 
 static bool any_keeper(const struct rt_jailer *j) {
@@ -356,7 +403,9 @@ static int enter(struct rt_jailer *j, uint32_t *ret_lacking, struct retort_error
         j->init_exe = open(j->options.init, O_PATH | O_CLOEXEC);
         if (j->init_exe < 0 || access(j->options.runtimes, X_OK) < 0)
                 return rt_fail_errno(err, "cannot open %s", j->init_exe < 0 ? j->options.init : j->options.runtimes);
-        rt_cgroup_base_open(&j->cgroups, j->options.disable, &j->isolation);
+        if (j->options.forkserver)
+                j->forkserver = open(j->options.forkserver, O_RDONLY | O_CLOEXEC);
+        rt_cgroup_base_open(&j->cgroups, j->options.disable, j->frozen_uid, &j->isolation);
         const enum rt_mechanism groups[] = { RT_BOX_CGROUP_MEMORY, RT_BOX_CGROUP_PIDS, RT_BOX_CGROUP_CPU };
         for (size_t i = 0; i < RT_LEN(groups); i++)
                 if (j->isolation.mechanisms[groups[i]].state != RT_BOX_ACTIVE)
@@ -406,12 +455,14 @@ static void obey_stops(void) {
 }
 
 int rt_jailer_main(int argc, char **argv) {
-        struct rt_jailer j = { .root = geteuid() == 0, .init_exe = -1 };
+        struct rt_jailer j = { .root = geteuid() == 0, .init_exe = -1, .forkserver = -1 };
         struct retort_error err = { 0 };
         struct first_slot first = { .socket = -1 };
         uint32_t lacking = 0;
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 j.slots[i].pidfd = -1;
+        for (unsigned i = 0; i < RT_JAILER_FROZEN; i++)
+                j.frozen[i].pidfd = -1;
         (void)fcntl(RT_JAILER_SOCKET, F_SETFD, FD_CLOEXEC);
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
         if (forget_caller(&err) < 0 || read_options(&j.options, argc, argv, &err) < 0)

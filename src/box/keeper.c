@@ -24,11 +24,6 @@ static void send_failure(struct rt_keeper *k, const struct retort_error *err) {
         (void)rt_wire_send(k->engine, &message, NULL, 0);
 }
 
-static void send_op(struct rt_keeper *k, enum rt_wire_op op) {
-        struct rt_wire_message message = { .op = op };
-        (void)rt_wire_send(k->engine, &message, NULL, 0);
-}
-
 /* The engine has checked already; this is the side that must not believe it. */
 static int check_limits(const struct rt_keeper *k, const struct retort_limits *limits, struct retort_error *err) {
 #define X(member, unit, dflt, floor, ceiling, text)                                                                    \
@@ -39,21 +34,35 @@ static int check_limits(const struct rt_keeper *k, const struct retort_limits *l
         return 0;
 }
 
-static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, struct retort_error *err) {
+/* What the group was told last is what it has: a guest cannot change it. */
+static int limit_group(struct rt_keeper *k, struct retort_error *err) {
+        bool same = k->cgroup.version == 1 && k->set.memory_bytes == k->limits.memory_bytes && k->set.processes == k->limits.processes;
+        int r = same ? 0 : rt_cgroup_limit(&k->cgroup, &k->limits, err);
+        k->set.memory_bytes = r == 0 ? k->limits.memory_bytes : 0;
+        k->set.processes = r == 0 ? k->limits.processes : 0;
+        return r;
+}
+
+static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, bool forked, struct retort_error *err) {
         int r = check_limits(k, &k->limits, err);
         if (r == 0 && k->used && plan->n_files > 0) /* a guest may have laid links where they would go */
                 r = rt_fail(err, RETORT_E_INPUT, "files come with the first step only");
-        if (r == 0 && !k->parked) {
+        if (r == 0 && (!k->parked || k->forked != forked)) {
                 r = rt_keeper_kill_box(k, err);
                 if (r == 0)
-                        r = rt_keeper_arm(k, err);
+                        r = rt_keeper_arm(k, forked, err);
+                if (r == 0 && k->forked != forked)
+                        r = rt_fail(err, RETORT_E_SYSTEM, "the interpreter could not be forked");
         }
         if (r == 0 && !k->used)
                 r = rt_keeper_private_fill(k, plan, k->limits.disk_bytes, err);
-        else if (r == 0 && rt_keeper_has(k, RT_BOX_MOUNT_NS)) /* each step has a limit of its own; refused if more is in use */
-                (void)rt_root_resize(k->limits.disk_bytes, NULL);
+        else if (r == 0 && rt_keeper_has(k, RT_BOX_MOUNT_NS) && k->set.disk_bytes != k->limits.disk_bytes &&
+                 rt_root_resize(k->limits.disk_bytes, NULL) == 0) /* each step has its own; refused if more is in use */
+                k->set.disk_bytes = k->limits.disk_bytes;
         if (r == 0)
-                r = rt_cgroup_limit(&k->cgroup, &k->limits, err);
+                r = limit_group(k, err);
+        if (r == 0 && forked)
+                rt_keeper_private_seal(k, plan);
         return r;
 }
 
@@ -66,7 +75,7 @@ static void start(struct rt_keeper *k, struct rt_wire_message *message, const in
         k->peak_processes = k->peak_rss_bytes = k->cpu_seen_ns = 0;
         int r = rt_plan_map(fds[0], &plan, &err);
         if (r == 0)
-                r = prepare_step(k, &plan, &err);
+                r = prepare_step(k, &plan, message->bits & RT_START_FORKED, &err);
         rt_plan_unmap(&plan);
         if (r == 0) {
                 k->used = true;
@@ -75,7 +84,7 @@ static void start(struct rt_keeper *k, struct rt_wire_message *message, const in
                 rt_cgroup_read(&k->cgroup, &k->before);
                 message->op = RT_GO;
                 k->begun_ns = rt_now_ns();
-                if (rt_wire_send(k->init_socket, message, fds, RT_WIRE_MAX_FDS) < 0)
+                if (rt_wire_send(rt_keeper_guest_socket(k), message, fds, RT_START_FDS) < 0)
                         r = rt_fail_errno(&err, "cannot speak to the parked process");
         }
         for (unsigned i = 0; i < RT_WIRE_MAX_FDS; i++)
@@ -111,27 +120,31 @@ static bool network_untouched(const struct rt_keeper *k) {
 }
 
 /* Everything a guest could have changed is destroyed and made anew. */
-static int renew(struct rt_keeper *k, struct retort_error *err) {
-        int r = rt_keeper_kill_box(k, err);
+static int renew(struct rt_keeper *k, bool forked, struct retort_error *err) {
+        bool clean = forked && rt_forked_box_is_clean(k) && rt_keeper_private_untouched(k);
+        int r = clean ? 0 : rt_keeper_kill_box(k, err);
         if (r < 0)
                 return r;
-        if (!network_untouched(k))
+        if (k->used && !network_untouched(k))
                 return rt_fail(err, RETORT_E_SYSTEM, "the slot's network was used");
-        rt_keeper_private_remove(k);
-        k->used = false;
+        if (!clean && k->used) {
+                rt_keeper_private_remove(k);
+                r = rt_keeper_private_make(k, err);
+        }
+        k->used = k->used && r < 0;
         k->n_steps = 0;
-        r = rt_keeper_private_make(k, err);
-        return r < 0 ? r : rt_keeper_arm(k, err);
+        return r < 0 ? r : rt_keeper_arm(k, forked, err);
 }
 
-static void recycle(struct rt_keeper *k) {
+static void recycle(struct rt_keeper *k, bool forked) {
         struct retort_error err = { 0 };
-        if (!k->used && k->parked)
-                send_op(k, RT_READY);
-        else if (renew(k, &err) < 0)
+        bool as_new = !k->used && k->parked && k->forked == forked;
+        if (!as_new && renew(k, forked, &err) < 0) {
                 send_failure(k, &err);
-        else
-                send_op(k, RT_READY);
+                return;
+        }
+        struct rt_wire_message ready = { .op = RT_READY, .bits = k->forked ? RT_BOX_FORKED : 0 };
+        (void)rt_wire_send(k->engine, &ready, NULL, 0);
 }
 
 static void fetch(struct rt_keeper *k) {
@@ -180,7 +193,8 @@ void rt_keeper_main(struct rt_keeper *k) {
         if (rt_keeper_has(k, RT_BOX_NET_NS)) /* before the box's /proc covers the one where we can be seen */
                 k->network = open("/proc/self/net", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         k->network_new = network_state(k);
-        if (rt_keeper_private_make(k, &err) < 0 || try_limits(k, &err) < 0 || rt_keeper_arm(k, &err) < 0) {
+        rt_forked_open(k);
+        if (rt_keeper_private_make(k, &err) < 0 || try_limits(k, &err) < 0 || rt_keeper_arm(k, false, &err) < 0) {
                 send_failure(k, &err);
                 end(k, 1);
         }
@@ -190,14 +204,16 @@ void rt_keeper_main(struct rt_keeper *k) {
                 int r = rt_wire_receive(k->engine, &message, fds);
                 if (r <= 0)
                         end(k, r == 0 ? 0 : 1);
-                if (message.op == RT_START && fds[RT_WIRE_MAX_FDS - 1] >= 0) {
+                if (message.op == RT_START && fds[RT_START_FDS - 1] >= 0) {
                         start(k, &message, fds);
                         continue;
                 }
+                if (message.op == RT_RECYCLE && fds[0] >= 0)
+                        rt_forked_link(k, rt_take_fd(&fds[0]));
                 for (unsigned i = 0; i < RT_WIRE_MAX_FDS; i++)
                         (void)rt_close(fds[i]);
                 if (message.op == RT_RECYCLE)
-                        recycle(k);
+                        recycle(k, message.bits & RT_BOX_FORKED);
                 else if (message.op == RT_FETCH)
                         fetch(k);
                 else if (message.op != RT_KILL) /* a KILL that crossed our END is late, not wrong */

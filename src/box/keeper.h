@@ -11,6 +11,8 @@
 #include "box/cgroup.h"
 #include "box/wire.h"
 
+struct rt_plan;
+
 struct rt_keeper {
         int engine;          /* the slot's socket */
         uint32_t mechanisms; /* mask of those that are active */
@@ -35,8 +37,22 @@ struct rt_keeper {
         int proc;     /* /proc that shows the box's processes */
         bool parked;
 
+        /* guests that are forks of a frozen interpreter: box/forked.c */
+        int spaces[RT_FORK_INIT]; /* the slot's namespaces, in the order of RT_FORK_* */
+        int link;                 /* to the interpreter, or -1 */
+        int zygote;               /* socket of the slot's zygote, or -1 */
+        bool forked;              /* the guest, parked or running, is a fork of it */
+        bool ipc_used;            /* a guest made something in the IPC namespace that outlives it */
+        uint32_t last_pid;        /* of the guest before, in the box */
+        struct rt_private_seal {
+                bool valid;
+                uint64_t words[32]; /* what the private places looked like when the guest started */
+                char file[RETORT_MAX_PATH + 1]; /* the plan's only one */
+        } seal;
+
         /* the step now */
         struct retort_limits limits;
+        struct retort_limits set; /* what the control group and the disk have been told; 0: nothing yet */
         struct rt_meter before;
         uint64_t begun_ns;
         uint64_t peak_processes;
@@ -59,8 +75,29 @@ void rt_keeper_main(struct rt_keeper *k) __attribute__((noreturn));
  * takes more than one call, the group is joined before this returns: the child must wait for a word. */
 pid_t rt_clone(uint64_t flags, int *ret_pidfd, int group);
 
-/* box/arm.c: a fresh box with a parked process in it. */
-int rt_keeper_arm(struct rt_keeper *k, struct retort_error *err);
+/* box/arm.c: a box with a parked process in it: a fork of the linked interpreter, or (also if that fails) a fresh one. */
+int rt_keeper_arm(struct rt_keeper *k, bool forked, struct retort_error *err);
+/* box/arm.c: a box with nothing in it but its first process, and what that parks unless guests come from outside. */
+int rt_keeper_start_init(struct rt_keeper *k, bool guests_come, struct retort_error *err);
+/* box/arm.c: waits for one message; ret_fd (may be NULL) takes its descriptor. */
+int rt_keeper_expect(int socket, enum rt_wire_op op, struct rt_wire_message *message, int *ret_fd, struct retort_error *err);
+/* box/arm.c: a message that says who the slot's guest is. */
+struct rt_wire_message rt_keeper_who(const struct rt_keeper *k, enum rt_wire_op op);
+
+/* box/forked.c: what a slot must have for it; opens the descriptors of its namespaces. */
+void rt_forked_open(struct rt_keeper *k);
+/* box/forked.c: from now on guests are forks of the interpreter at the other end of link (taken). */
+void rt_forked_link(struct rt_keeper *k, int link);
+/* box/forked.c: parks a fork in the box there is, or in a new one. */
+int rt_forked_arm(struct rt_keeper *k, struct retort_error *err);
+/* box/forked.c: the guest that ended was alone and left nothing in the box: the next may use it. */
+bool rt_forked_box_is_clean(const struct rt_keeper *k);
+/* box/forked.c: lets the zygote go. */
+void rt_forked_end(struct rt_keeper *k);
+/* The socket at which the parked process waits. */
+static inline int rt_keeper_guest_socket(const struct rt_keeper *k) {
+        return k->forked ? k->zygote : k->init_socket;
+}
 /* box/arm.c: ends every process of the box. Fails when one would not die in five seconds. */
 int rt_keeper_kill_box(struct rt_keeper *k, struct retort_error *err);
 
@@ -77,12 +114,15 @@ void rt_keeper_watch(struct rt_keeper *k);
 /* box/private.c: the private places of the slot: /work and /tmp, or directories in the scratch directory. */
 int rt_keeper_private_make(struct rt_keeper *k, struct retort_error *err);
 void rt_keeper_private_remove(struct rt_keeper *k);
+/* Notes what the private places look like; whether they still do (then the plan's own files are taken out again). Only
+ * where there is a mount namespace. */
+void rt_keeper_private_seal(struct rt_keeper *k, const struct rt_plan *plan);
+bool rt_keeper_private_untouched(struct rt_keeper *k);
 /* Without a mount namespace, for a keeper that could not: removes the directories of a slot. */
 void rt_places_remove(const struct rt_slot_places *places);
 /* The same for every slot of jailers that are gone. scratch is the directory they lie in. */
 void rt_places_remove_stale(const char *scratch);
 /* Sets the size and writes the files of a plan. */
-struct rt_plan;
 int rt_keeper_private_fill(struct rt_keeper *k, const struct rt_plan *plan, uint64_t disk_bytes,
                            struct retort_error *err);
 /* Fills the report's file_limit_hit, disk_full, largest_file_bytes and disk_used_bytes. */

@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -77,6 +78,8 @@ static void empty_directory(int dir) {
 }
 
 int rt_keeper_private_make(struct rt_keeper *k, struct retort_error *err) {
+        k->set.disk_bytes = 0;
+        k->seal.valid = false;
         if (rt_keeper_has(k, RT_BOX_MOUNT_NS))
                 return rt_root_mount_private(k->guest_uid, &k->private_fs, err);
         int r = make_directory(k, k->places.work, err);
@@ -169,10 +172,11 @@ static int write_file(struct rt_keeper *k, int dir, const struct rt_made_file *m
 
 int rt_keeper_private_fill(struct rt_keeper *k, const struct rt_plan *plan, uint64_t disk_bytes,
                            struct retort_error *err) {
-        if (rt_keeper_has(k, RT_BOX_MOUNT_NS)) {
+        if (rt_keeper_has(k, RT_BOX_MOUNT_NS) && k->set.disk_bytes != disk_bytes) {
                 int r = rt_root_resize(disk_bytes, err);
                 if (r < 0)
                         return r;
+                k->set.disk_bytes = disk_bytes;
         }
         rt_auto_close int work = open(k->places.work, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (work < 0)
@@ -185,6 +189,53 @@ int rt_keeper_private_fill(struct rt_keeper *k, const struct rt_plan *plan, uint
                         return r;
         }
         return 0;
+}
+
+/* ---- were they touched? ---- */
+
+/* Everything that stat(2) tells of a directory, its extended attributes, and how much of the file system is taken. A
+ * change of what is in a directory changes its time and, within one tick of a coarse clock, at least its size or the
+ * count of files; what came and went within that tick is gone. False: cannot be told. */
+static bool describe_places(const struct rt_keeper *k, uint64_t words[32]) {
+        static const char *const places[] = { RT_ROOT_WORK, RT_ROOT_TMP, RT_ROOT_SHM };
+        struct statvfs fs;
+        unsigned n = 0;
+        for (size_t i = 0; i < RT_LEN(places); i++) {
+                struct stat st;
+                if (lstat(places[i], &st) < 0 || llistxattr(places[i], NULL, 0) != 0)
+                        return false;
+                const uint64_t all[] = { st.st_dev, st.st_ino, st.st_mode, st.st_uid, st.st_gid, st.st_nlink, (uint64_t)st.st_size,
+                                         (uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec,
+                                         (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec };
+                memcpy(words + n, all, sizeof all);
+                n += RT_LEN(all);
+        }
+        if (fstatvfs(k->private_fs, &fs) < 0)
+                return false;
+        words[n++] = fs.f_ffree;
+        words[n++] = fs.f_files;
+        return true;
+}
+
+void rt_keeper_private_seal(struct rt_keeper *k, const struct rt_plan *plan) {
+        size_t cursor = 0;
+        struct retort_file file;
+        k->seal.valid = false;
+        bool one = plan->n_files == 1 && rt_plan_next_file(plan, &cursor, &file) && !strchr(file.path, '/') &&
+                   strlen(file.path) < sizeof k->seal.file;
+        if (!one || !rt_keeper_has(k, RT_BOX_MOUNT_NS))
+                return;
+        (void)snprintf(k->seal.file, sizeof k->seal.file, "%s", file.path);
+        k->seal.valid = describe_places(k, k->seal.words);
+}
+
+bool rt_keeper_private_untouched(struct rt_keeper *k) {
+        uint64_t words[32] = { 0 };
+        if (!k->seal.valid || !describe_places(k, words) || memcmp(words, k->seal.words, sizeof words) != 0)
+                return false;
+        k->seal.valid = false;
+        rt_auto_close int work = open(k->places.work, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return work >= 0 && unlinkat(work, k->seal.file, 0) == 0;
 }
 
 /* The largest file and the sum of all below dir. */

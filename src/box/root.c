@@ -260,6 +260,21 @@ int rt_root_mount_proc(struct retort_error *err) {
         return 0;
 }
 
+int rt_root_mount_own_proc(struct retort_error *err) {
+        const char *const own_only[] = { "hidepid", "invisible", "subset", "pid", NULL };
+        rt_auto_close int proc = detached("proc", own_only, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+        if (proc < 0 && errno == EPERM)
+                return 0; /* an ordinary user's: the host's, whose processes of that user it could see anyway */
+        if (proc < 0 || attach(proc, "/proc") < 0)
+                return rt_fail_errno(err, "cannot mount /proc");
+        return 0;
+}
+
+int rt_root_huge_tmpfs(void) {
+        const char *const options[] = { "mode", "0700", "size", "4g", "huge", "always", NULL };
+        return detached("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV); /* code is mapped from it, too */
+}
+
 void rt_root_unmount_proc(void) {
         (void)umount2("/proc", DETACH);
 }

@@ -28,5 +28,9 @@ void rt_root_unmount_private(void);
 int rt_root_resize(uint64_t bytes, struct retort_error *err);
 /* In the first process of a box: a fresh /proc. */
 int rt_root_mount_proc(struct retort_error *err);
+/* Frozen interpreter: a /proc without what is the whole machine's, and, where we may say so, with no other user's processes. */
+int rt_root_mount_own_proc(struct retort_error *err);
+/* A tmpfs of huge pages that is attached nowhere, or -1 with errno. */
+int rt_root_huge_tmpfs(void);
 /* Keeper: takes the box's /proc away. */
 void rt_root_unmount_proc(void);

@@ -28,7 +28,7 @@
 
 enum { HIGHEST = 450, ACTIONS = HIGHEST + 1 };
 
-enum action { DENY = 0x10000, ALLOW, CONDITION }; /* below: an errno */
+enum action { DENY = 0x10000, ALLOW, MARK, CONDITION }; /* below: an errno */
 #define RT_DO_ALLOW ALLOW
 #define RT_DO_DENY DENY
 
@@ -53,6 +53,7 @@ struct rule {
 static const struct rule rules[] = {
 #define RT_ALLOW(call) { __NR_##call, ALLOW, { { 0 } }, true, #call },
 #define RT_REFUSE(call, error) { __NR_##call, (error), { { 0 } }, true, #call },
+#define RT_MARK(call) { __NR_##call, MARK, { { 0 } }, true, #call },
 #define RT_DENY(call) { __NR_##call, DENY, { { 0 } }, true, #call },
 #define RT_WHEN(call, c1, c2, c3, act) { __NR_##call, (act), { c1, c2, c3 }, false, #call },
 #define RT_ELSE(call, act) { __NR_##call, (act), { { 0 } }, false, #call },
@@ -66,6 +67,13 @@ const char *rt_seccomp_name(int call) {
         return NULL;
 }
 
+bool rt_seccomp_marked(int call) {
+        for (size_t i = 0; i < RT_LEN(rules); i++)
+                if (rules[i].call == call)
+                        return rules[i].action == MARK;
+        return false;
+}
+
 bool rt_seccomp_unheard_of(int call) {
         return call > HIGHEST;
 }
@@ -74,6 +82,7 @@ struct program {
         struct sock_filter *code;
         unsigned size;
         uint32_t denied;
+        uint32_t marked;
         const uint32_t *actions;
 };
 
@@ -86,6 +95,7 @@ static void emit(struct program *p, uint16_t code, uint8_t jt, uint8_t jf, uint3
 static void emit_return(struct program *p, uint32_t action) {
         uint32_t k = action == ALLOW  ? SECCOMP_RET_ALLOW
                      : action == DENY ? p->denied
+                     : action == MARK ? p->marked
                                       : SECCOMP_RET_ERRNO | action;
         emit(p, BPF_RET | BPF_K, 0, 0, k);
 }
@@ -138,13 +148,16 @@ static void emit_tree(struct program *p, const uint16_t *starts, unsigned from, 
         emit_tree(p, starts, middle, to);
 }
 
-unsigned rt_seccomp_build(struct sock_filter filter[RT_SECCOMP_MAX], uint32_t denied_action) {
+unsigned rt_seccomp_build(struct sock_filter filter[RT_SECCOMP_MAX], uint32_t denied_action, uint32_t marked_action) {
         uint32_t actions[ACTIONS + 1];
         for (unsigned i = 0; i < ACTIONS; i++)
                 actions[i] = DENY;
         actions[ACTIONS] = ENOSYS; /* and everything above */
         for (size_t i = 0; i < RT_LEN(rules); i++)
-                actions[rules[i].call] = rules[i].first_word ? rules[i].action : CONDITION;
+                actions[rules[i].call] = !rules[i].first_word ? CONDITION
+                                         : rules[i].action == MARK && marked_action == SECCOMP_RET_ALLOW
+                                                 ? ALLOW /* one range with its neighbours */
+                                                 : rules[i].action;
 
         uint16_t starts[ACTIONS + 1];
         unsigned n = 0;
@@ -152,7 +165,7 @@ unsigned rt_seccomp_build(struct sock_filter filter[RT_SECCOMP_MAX], uint32_t de
                 if (i == 0 || actions[i] != actions[i - 1] || actions[i] == CONDITION)
                         starts[n++] = (uint16_t)i;
 
-        struct program p = { .code = filter, .denied = denied_action, .actions = actions };
+        struct program p = { .code = filter, .denied = denied_action, .marked = marked_action, .actions = actions };
         emit_load(&p, offsetof(struct seccomp_data, arch));
         emit(&p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, NATIVE_ARCH);
         emit(&p, BPF_RET | BPF_K, 0, 0, denied_action);
@@ -165,9 +178,11 @@ unsigned rt_seccomp_build(struct sock_filter filter[RT_SECCOMP_MAX], uint32_t de
         return p.size <= RT_SECCOMP_MAX ? p.size : 0;
 }
 
-int rt_seccomp_enter(bool listener, int *ret_listener) {
+int rt_seccomp_enter(enum rt_seccomp_told told, int *ret_listener) {
+        bool listener = told != RT_SECCOMP_NOTHING;
         struct sock_filter filter[RT_SECCOMP_MAX];
-        unsigned n = rt_seccomp_build(filter, listener ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_KILL_PROCESS);
+        unsigned n = rt_seccomp_build(filter, listener ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_KILL_PROCESS,
+                                       told == RT_SECCOMP_MARKED_TOO ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW);
         if (n == 0) {
                 errno = E2BIG;
                 return -1;

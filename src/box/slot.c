@@ -108,6 +108,10 @@ static void forget_jailer(struct rt_jailer *j) {
         }
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 j->slots[i].pidfd = rt_close(j->slots[i].pidfd);
+        for (unsigned i = 0; i < RT_JAILER_FROZEN; i++)
+                j->frozen[i].pidfd = rt_close(j->frozen[i].pidfd);
+        j->forkserver = rt_close(j->forkserver);
+        j->cgroups.frozen = rt_close(j->cgroups.frozen);
         /* A keeper ends when its socket does, not before: without namespaces it has to clean up as well. */
         static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
         for (size_t i = 0; i < RT_LEN(signals); i++)
@@ -163,6 +167,32 @@ static void find_places(const struct rt_jailer *j, unsigned slot, struct rt_slot
         (void)snprintf(places->runtimes, sizeof places->runtimes, "%s", j->options.runtimes);
 }
 
+/* Whoever makes a user namespace owns it, and has every right in it from the namespace above: that is to be the user of
+ * the frozen interpreters, whose zygotes enter it, and nobody of the host's. A host where only root may make user
+ * namespaces has no frozen interpreters. */
+static pid_t clone_owned(struct rt_jailer *j, uint64_t flags, int *ret_pidfd, int leaf) {
+        if (!(flags & CLONE_NEWUSER) || !j->frozen_uid || seteuid(j->frozen_uid) < 0)
+                return rt_clone(flags, ret_pidfd, leaf);
+        pid_t pid = rt_clone(flags, ret_pidfd, -1);
+        if (pid == 0)
+                return 0;
+        if (seteuid(0) < 0)
+                abort(); /* half a jailer must not go on */
+        if (pid < 0) {
+                j->frozen_uid = 0;
+                return rt_clone(flags, ret_pidfd, leaf);
+        }
+        char text[16];
+        (void)snprintf(text, sizeof text, "%d", (int)pid);
+        if (leaf >= 0 && rt_write_file_at(leaf, "cgroup.procs", text) < 0) { /* that user may not clone into it */
+                (void)kill(pid, SIGKILL);
+                (void)waitpid(pid, NULL, __WALL);
+                *ret_pidfd = rt_close(*ret_pidfd);
+                return -1;
+        }
+        return pid;
+}
+
 static pid_t clone_keeper(struct rt_jailer *j, unsigned slot, struct rt_keeper *k, int leaf, int go_read, int go_write,
                           int engine_end) {
         uint64_t flags = 0;
@@ -171,7 +201,7 @@ static pid_t clone_keeper(struct rt_jailer *j, unsigned slot, struct rt_keeper *
                     namespaces[i].mechanism != RT_BOX_CGROUP_NS) /* these two are made for each box */
                         flags |= namespaces[i].flag;
         pid_t jailer = getpid();
-        pid_t pid = rt_clone(flags, &j->slots[slot].pidfd, leaf);
+        pid_t pid = clone_owned(j, flags, &j->slots[slot].pidfd, leaf);
         if (pid == 0) {
                 (void)rt_close(go_write);
                 (void)rt_close(engine_end);
@@ -188,7 +218,8 @@ int rt_jailer_make_slot(struct rt_jailer *j, unsigned slot, struct rt_slot_place
                                .can_setuid = has(j, RT_BOX_OWN_UID),
                                .guest_uid = user_ns ? GUEST_INSIDE : keeper_uid + 1,
                                .private_fs = -1, .network = -1, .init_pidfd = -1, .init_socket = -1, .listener = -1,
-                               .proc = -1 };
+                               .proc = -1, .link = -1, .zygote = -1,
+                               .spaces = { -1, -1, -1, -1 } };
         int pair[2], go[2];
         find_places(j, slot, &k.places);
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

@@ -91,14 +91,20 @@ static int on_listener(struct rt_keeper *k) {
                 (void)ioctl(k->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
                 return GOING_ON;
         }
+        if (ask.data.arch == NATIVE_ARCH && rt_seccomp_marked(ask.data.nr)) {
+                struct seccomp_notif_resp answer = { .id = ask.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
+                k->ipc_used = true;
+                (void)ioctl(k->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+                return GOING_ON;
+        }
         k->report.denied_call = ask.data.nr;
         k->report.denied_arch_ok = ask.data.arch == NATIVE_ARCH && (uint32_t)ask.data.nr < 0x40000000;
         return RT_END_DENIED;
 }
 
-static int on_init(struct rt_keeper *k, struct rt_wire_exited *ret_exited) {
+static int on_guest(struct rt_keeper *k, struct rt_wire_exited *ret_exited) {
         struct rt_wire_message message;
-        if (rt_wire_receive(k->init_socket, &message, NULL) != 1)
+        if (rt_wire_receive(rt_keeper_guest_socket(k), &message, NULL) != 1)
                 return RT_END_LOST;
         if (message.op == RT_BAD_EXEC)
                 k->report.exec_errno = message.exited.exec_errno ? message.exited.exec_errno : EINVAL;
@@ -117,12 +123,13 @@ static int on_engine(struct rt_keeper *k) {
 static int wait_for_end(struct rt_keeper *k, struct rt_wire_exited *ret_exited) {
         uint64_t deadline = k->begun_ns + k->limits.wall_ms * 1000000u;
         uint64_t look = next_look(k, k->begun_ns);
-        enum { ENGINE, INIT, LISTENER, FORKS };
+        enum { ENGINE, GUEST, LISTENER, FORKS, INIT };
         struct pollfd wait[] = {
                 [ENGINE] = { .fd = k->engine, .events = POLLIN },
-                [INIT] = { .fd = k->init_socket, .events = POLLIN },
+                [GUEST] = { .fd = rt_keeper_guest_socket(k), .events = POLLIN },
                 [LISTENER] = { .fd = k->listener, .events = POLLIN },
                 [FORKS] = { .fd = rt_cgroup_forks_fd(&k->cgroup), .events = POLLPRI },
+                [INIT] = { .fd = k->forked ? k->init_socket : -1 }, /* its end is all it can say */
         };
         for (;;) {
                 uint64_t now = rt_now_ns();
@@ -146,8 +153,10 @@ static int wait_for_end(struct rt_keeper *k, struct rt_wire_exited *ret_exited) 
                         end = on_listener(k);
                 else if (wait[LISTENER].revents)
                         wait[LISTENER].fd = -1; /* the last process under the policy is gone */
+                if (end == GOING_ON && wait[GUEST].revents)
+                        end = on_guest(k, ret_exited);
                 if (end == GOING_ON && wait[INIT].revents)
-                        end = on_init(k, ret_exited);
+                        end = RT_END_LOST;
                 if (end == GOING_ON && wait[ENGINE].revents)
                         end = on_engine(k);
                 if (end != GOING_ON)

@@ -24,6 +24,7 @@ static size_t message_size(uint32_t op) {
         case RT_END:
                 return SIZE(report);
         case RT_ARM:
+        case RT_FORK:
                 return SIZE(arm);
         case RT_EXITED:
         case RT_BAD_EXEC:
@@ -35,6 +36,8 @@ static size_t message_size(uint32_t op) {
         case RT_PARKED:
         case RT_FETCH:
         case RT_FETCHED:
+        case RT_FREEZE:
+        case RT_LINK:
                 return SIZE(bits);
         default:
                 return 0;
@@ -85,7 +88,9 @@ static void take_fds(struct msghdr *header, int fds[RT_WIRE_MAX_FDS]) {
 }
 
 int rt_wire_receive(int socket, struct rt_wire_message *ret_message, int ret_fds[RT_WIRE_MAX_FDS]) {
-        int fds[RT_WIRE_MAX_FDS] = { -1, -1, -1, -1, -1 };
+        int fds[RT_WIRE_MAX_FDS];
+        for (unsigned i = 0; i < RT_WIRE_MAX_FDS; i++)
+                fds[i] = -1;
         struct iovec io = { .iov_base = ret_message, .iov_len = sizeof *ret_message };
         union {
                 struct cmsghdr align;

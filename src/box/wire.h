@@ -2,10 +2,16 @@
  *
  * What the processes of a box say to each other, and nothing else:
  *
- *   engine --(jail socket)--> jailer     MAKE                     <-- HELLO, MADE, FAIL
+ *   engine --(jail socket)--> jailer     MAKE, FREEZE             <-- HELLO, MADE, FAIL
  *   engine --(slot socket)--> keeper     START, KILL, RECYCLE,    <-- READY, END, FAIL,
  *                                        FETCH                        FETCHED
  *   keeper --(init socket)--> init       ARM, GO                  <-- PARKED, BAD_EXEC, EXITED
+ *
+ * Where guests are forks of a frozen interpreter (src/pool), these besides:
+ *
+ *   engine --(its socket)--> frozen interpreter     LINK          <-- READY
+ *   keeper --(link)--> frozen interpreter           FORK
+ *   keeper --(zygote socket)--> zygote of the slot  ARM, GO       <-- READY, FAIL, PARKED, BAD_EXEC, EXITED
  *
  * A slot is thrown away by closing its socket. All are SOCK_SEQPACKET: a message arrives whole or not at all. A message has a fixed size for its op;
  * anything else ends the connection. Bulk (argv, environment, files) is in a sealed memfd: box/plan.h.
@@ -30,13 +36,28 @@ enum rt_wire_op {
         RT_PARKED,    /* init: a process waits for GO; descriptor: its seccomp notifications */
         RT_GO,        /* keeper: become this program; descriptors as for START */
         RT_BAD_EXEC,  /* parked process: could not */
-        RT_EXITED,    /* init: the step's own process has ended */
+        RT_EXITED,    /* init, zygote: the step's own process has ended */
+        RT_FREEZE,    /* engine: start an interpreter that will freeze; descriptors: plan, its stderr */
+        RT_LINK,      /* engine: serve whoever has the other end of this; descriptor: a keeper's link */
+        RT_FORK,      /* keeper: a zygote for this slot; descriptors: RT_FORK_* */
         RT_FETCH,     /* engine: what did the first step leave? */
-        RT_FETCHED    /* keeper: this; descriptor: the files, as a plan has them */
+        RT_FETCHED,   /* keeper: this; descriptor: the files, as a plan has them */
+        RT_WIRE_OPS   /* one more than the last */
 };
 
-enum { RT_WIRE_MAX_FDS = 5 };
-enum { RT_START_TERMINAL = 1 }; /* stdin is a terminal: make it the session's own */
+enum { RT_WIRE_MAX_FDS = 10 };
+enum { RT_START_FDS = 5 };
+/* Descriptors of a FORK: the slot's namespaces, the box's first process, the zygote's socket; then the files that guests
+ * write themselves into to be in the box's control group. */
+enum { RT_FORK_USER_NS, RT_FORK_MOUNT_NS, RT_FORK_NET_NS, RT_FORK_UTS_NS, RT_FORK_INIT, RT_FORK_SOCKET, RT_FORK_GROUPS };
+enum { RT_FORK_DOORS = 3 }; /* at most: one for each control group controller */
+enum {
+        RT_START_TERMINAL = 1, /* stdin is a terminal: make it the session's own */
+        RT_START_FORKED = 2,   /* the program is for the interpreter that the parked process is a fork of */
+};
+enum { RT_FORK_SLOT_GROUP = 1 }; /* FORK: before the doors comes the directory of the slot's group, version 2 */
+enum { RT_BOX_FORKED = 1 };       /* RECYCLE: park a fork of the linked interpreter; READY: one is parked.
+                                     RECYCLE's descriptor: a new link */
 
 /* Who the parked process becomes, and under what. */
 struct rt_wire_arm {
@@ -44,6 +65,8 @@ struct rt_wire_arm {
         uint32_t guest_uid;  /* as inside */
         uint32_t can_setuid;
         uint32_t others; /* tasks that the kernel counts with the guest's; for hosts without cgroups */
+        uint32_t guests_come; /* init: park nobody; guests are forked into the box from outside */
+        uint32_t zero;
         struct rt_slot_places places;
 };
 
@@ -64,14 +87,15 @@ struct rt_wire_fail {
 struct rt_wire_message {
         uint32_t op;
         uint32_t bits; /* FAIL of a jailer that could not start: mask of mechanisms to do without;
-                          START, GO: RT_START_* */
+                          START, GO: RT_START_*; FORK: RT_FORK_SLOT_GROUP; RECYCLE, READY: RT_BOX_*;
+                          PARKED of a zygote's guest: its process id in the box */
         union {
                 struct rt_box_isolation isolation; /* HELLO */
                 struct rt_slot_places places;      /* MADE */
                 struct rt_wire_fail fail;          /* FAIL */
                 struct retort_limits limits;       /* START, GO */
                 struct rt_box_report report;       /* END */
-                struct rt_wire_arm arm;            /* ARM */
+                struct rt_wire_arm arm;            /* ARM, FORK */
                 struct rt_wire_exited exited;      /* EXITED, BAD_EXEC */
         };
 };

@@ -71,7 +71,7 @@ static int doctor_main(struct rt_cli *cli, void *target, const struct rt_words *
         rt_auto_engine retort_engine *engine = NULL;
         rt_auto_free char *json = NULL;
         rt_auto_buf struct rt_buf out = RT_BUF(1 << 20);
-        int r = rt_cli_open(o->isolation, o->without, &engine, &err);
+        int r = rt_cli_open(o->isolation, o->without, false, &engine, &err);
         r = r < 0 ? r : retort_engine_isolation(engine, &json, &err);
         if (r < 0)
                 return rt_cli_complain(cli, "%s", err.message);

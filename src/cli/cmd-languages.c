@@ -61,7 +61,7 @@ static int languages_main(struct rt_cli *cli, void *target, const struct rt_word
         rt_auto_engine retort_engine *engine = NULL;
         rt_auto_free char *json = NULL;
         rt_auto_buf struct rt_buf out = RT_BUF(1 << 20);
-        int r = rt_cli_open(NULL, NULL, &engine, &err);
+        int r = rt_cli_open(NULL, NULL, false, &engine, &err);
         r = r < 0 ? r : retort_engine_languages(engine, &json, &err);
         if (r < 0)
                 return rt_cli_complain(cli, "%s", err.message);

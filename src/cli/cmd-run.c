@@ -34,6 +34,7 @@ struct run_opts {
         const char *view;
         const char *isolation;
         const char *without;
+        bool warm;
         bool quiet;
 };
 
@@ -61,6 +62,8 @@ static const struct rt_opt options[] = {
           .choices = RT_ISOLATION_CHOICES },
         { 0, "without", "NAMES", "do without these isolation mechanisms, as doctor names them: to try the "
           "fallbacks", RT_OPT_TEXT, AT(without) },
+        { 0, "warm", NULL, "freeze the language's interpreter first, and run a fork of it: how a server runs programs", RT_OPT_FLAG,
+          AT(warm) },
         { 'q', "quiet", NULL, "print no summary", RT_OPT_FLAG, AT(quiet) },
         { 0 },
 };
@@ -264,9 +267,11 @@ static int run_main(struct rt_cli *cli, void *target, const struct rt_words *wor
         int r = describe(cli, o, words, &request, &err);
         r = r < 0 ? r : open_input(o, &request, &input, &err);
         rt_cancel_install(); /* not before: reading the program from a terminal ends by Ctrl-C as everywhere */
-        r = r < 0 ? r : rt_cli_open(o->isolation ? o->isolation : "reduced", o->without, &engine, &err);
+        r = r < 0 ? r : rt_cli_open(o->isolation ? o->isolation : "reduced", o->without, o->warm, &engine, &err);
         if (r == 0 && !request.language)
                 r = rt_program_language(engine, &cli->arena, &request, &err);
+        if (r == 0 && o->warm)
+                r = retort_engine_warm(engine, request.language, -1, &err);
         if (r == 0) {
                 request.stdin_fd = input < 0 ? 0 : input;
                 r = act(engine, &request, &live, &outcome, &err);

@@ -231,7 +231,7 @@ static bool start_watching(struct retort_engine *engine, const struct rt_lang_pl
 
 bool rt_cache_current(struct rt_cache *cache, struct retort_engine *engine, const struct rt_lang_plan *plan,
                       uint64_t *ret_epoch) {
-        size_t index = rt_toolchain_index(engine, plan->runtime);
+        size_t index = rt_engine_runtime_index(engine, plan->runtime);
         (void)pthread_mutex_lock(&cache->lock);
         look_around(cache);
         bool awake = rt_now_ns() >= cache->paused_until;

@@ -45,13 +45,24 @@ static json_t *list_of(const char *const *texts) {
         return list;
 }
 
+/* null: it starts anew for each run. */
+static json_t *describe_warm(retort_engine *engine, const struct rt_runtime *runtime) {
+        if (!rt_runtime_can_warm(runtime))
+                return json_null();
+        (void)pthread_mutex_lock(&engine->lock);
+        const struct rt_warm *w = &engine->warm[rt_engine_runtime_index(engine, runtime)];
+        json_t *made = json_pack("{s:s, s:s}", "state", w->frozen ? "frozen" : w->starting ? "starting" : w->failures ? "failed" : "cold", "reason", w->why);
+        (void)pthread_mutex_unlock(&engine->lock);
+        return made;
+}
+
 static json_t *describe_runtime(retort_engine *engine, const struct rt_runtime *runtime) {
         bool installed = rt_lang_detect(runtime, NULL) == 0;
         const char *version = installed ? rt_toolchain_version(engine, runtime, true) : "";
-        return json_pack("{s:s, s:s, s:o, s:o, s:b, s:s, s:s}", "name", rt_runtime_name(runtime), "title",
+        return json_pack("{s:s, s:s, s:o, s:o, s:b, s:s, s:s, s:o}", "name", rt_runtime_name(runtime), "title",
                          rt_runtime_title(runtime), "aliases", list_of(rt_runtime_aliases(runtime)), "extensions",
                          list_of(rt_runtime_extensions(runtime)), "installed", installed, "version", version, "install",
-                         rt_runtime_install(runtime));
+                         rt_runtime_install(runtime), "warm", describe_warm(engine, runtime));
 }
 
 int retort_engine_languages(retort_engine *engine, char **ret_json, struct retort_error *err) {

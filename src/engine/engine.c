@@ -53,6 +53,7 @@ static int open_jail(struct retort_engine *engine, const struct retort_config *c
                 r = rt_lang_load(paths.runtimes, &engine->runtimes, err);
         jail.jailer = paths.jailer;
         jail.init = paths.init;
+        jail.forkserver = paths.forkserver[0] ? paths.forkserver : NULL;
         jail.runtimes = paths.runtimes;
         jail.scratch = paths.scratch;
         if (r == 0 && !(engine->runtimes_dir = strdup(paths.runtimes)))
@@ -83,6 +84,7 @@ int retort_engine_open(retort_engine **ret_engine, const struct retort_config *c
         unsigned cpus = (unsigned)get_nprocs();
         engine->max_slots = at_most(config->slots ? config->slots : 2 * cpus, RT_ENGINE_MAX_SLOTS);
         engine->warm_slots = config->no_warm ? 0 : at_most(config->warm_slots ? config->warm_slots : cpus, engine->max_slots);
+        engine->freeze = engine->warm_slots > 0;
         set_ceilings(&engine->ceilings, &config->ceilings);
         int r = open_jail(engine, config, err);
         if (r == 0)
@@ -92,6 +94,8 @@ int retort_engine_open(retort_engine **ret_engine, const struct retort_config *c
                 r = rt_fail_nomem(err);
         if (r == 0)
                 r = rt_engine_slots_open(engine, err);
+        if (r == 0)
+                r = rt_engine_warm_open(engine, config->warm, err);
         if (r < 0) {
                 retort_engine_close(engine);
                 return rt_wrap(err, r, "opening the engine");
@@ -112,6 +116,7 @@ void retort_engine_close(retort_engine *engine) {
                 (void)pthread_cond_wait(&engine->changed, &engine->lock);
         (void)pthread_mutex_unlock(&engine->lock);
         rt_engine_slots_close(engine);
+        rt_engine_warm_close(engine);
         engine->jail = rt_jail_close(engine->jail);
         engine->runtimes = rt_lang_free(engine->runtimes);
         engine->cache = rt_cache_free(engine->cache);

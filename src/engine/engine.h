@@ -21,12 +21,33 @@ struct rt_toolchain {
         char version[64];
 };
 
+/* The frozen interpreter of a runtime. */
+struct rt_warm {
+        struct rt_frozen *frozen; /* NULL: none */
+        bool starting;            /* a thread of ours starts one */
+        bool asked;               /* somebody wants one */
+        unsigned failures;        /* in a row */
+        uint64_t tried_ns;        /* when the last one was started */
+        uint64_t used_ns;         /* when a request last wanted a fork */
+        uint64_t forks;           /* guests that this one's zygotes made, about */
+        char why[256];            /* the last failure */
+};
+
+enum { RT_KIND_COLD = -1 }; /* what a slot holds: a fork for the runtime of that number, or none */
+
+struct rt_ready_slot {
+        struct rt_slot *slot;
+        int kind; /* of a dirty one: what it is being made to hold */
+};
+
 struct retort_engine {
         struct rt_jail *jail;
         struct rt_lang_set *runtimes;
         struct retort_limits ceilings;
         unsigned max_slots;
         unsigned warm_slots;
+        bool freeze; /* interpreters may be frozen: those in may_warm, or any */
+        bool may_warm[RT_ENGINE_MAX_RUNTIMES];
         const char *missing[RT_BOX_MECHANISMS]; /* names of what is not active, for every outcome */
         size_t n_missing;
 
@@ -35,14 +56,17 @@ struct retort_engine {
         pthread_t housekeeper;
         bool have_housekeeper;
         bool closing;
-        struct rt_slot *idle[RT_ENGINE_MAX_SLOTS];
+        struct rt_ready_slot idle[RT_ENGINE_MAX_SLOTS];
         unsigned n_idle;
-        struct rt_slot *dirty[RT_ENGINE_MAX_SLOTS];
+        struct rt_ready_slot dirty[RT_ENGINE_MAX_SLOTS];
         unsigned n_dirty;
         unsigned n_slots; /* idle, dirty, in use, or being made */
+        unsigned n_used;  /* held by runs: at most max_slots */
         struct rt_run *runs; /* all that go on */
-        unsigned n_asking;   /* threads that ask a toolchain's version, or begin to watch what it reads */
+        unsigned n_asking;   /* threads that ask a toolchain's version, watch what it reads, or start an interpreter to be frozen */
         struct rt_toolchain toolchains[RT_ENGINE_MAX_RUNTIMES];
+        struct rt_warm warm[RT_ENGINE_MAX_RUNTIMES];
+        unsigned n_frozen;
         struct rt_cache *cache; /* NULL: nothing is kept */
         char *runtimes_dir;
 };
@@ -63,10 +87,25 @@ struct rt_run {
 /* engine/slots.c */
 int rt_engine_slots_open(struct retort_engine *engine, struct retort_error *err);
 void rt_engine_slots_close(struct retort_engine *engine);
-/* Waits for a slot; RETORT_E_CLOSED when the run is cancelled or the engine closes meanwhile. */
-int rt_engine_slot_take(struct rt_run *run, struct rt_slot **ret_slot, struct retort_error *err);
-/* Gives it back to be recycled, or thrown away if anything odd happened in it. */
-void rt_engine_slot_give(struct retort_engine *engine, struct rt_slot *slot, bool odd);
+/* Waits for a slot, if it can be one that holds a fork of this kind; RETORT_E_CLOSED when the run is cancelled or the
+ * engine closes meanwhile. *ret_start is "parked", "fork" or "cold". */
+int rt_engine_slot_take(struct rt_run *run, int kind, struct rt_slot **ret_slot, const char **ret_start, struct retort_error *err);
+/* Gives it back to be recycled, so that it holds a fork of this kind again, or thrown away if anything odd happened in it. */
+void rt_engine_slot_give(struct retort_engine *engine, struct rt_slot *slot, int kind, bool odd);
+
+/* engine/warm.c: which kind of slot a request of this runtime would have; starts to freeze its interpreter if nobody has,
+ * and somebody is to. RT_KIND_COLD as long as there is none. */
+int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *runtime);
+/* Reads retort_config.warm and begins to freeze what it names. */
+int rt_engine_warm_open(struct retort_engine *engine, const char *languages, struct retort_error *err);
+/* With the engine's lock held: the interpreter of a kind, or NULL; a slot that should have held a fork of it does not;
+ * one that is old, or that nobody has used for long, is replaced or let go. */
+struct rt_frozen *rt_engine_frozen(struct retort_engine *engine, int kind);
+void rt_engine_warm_missed(struct retort_engine *engine, int kind);
+void rt_engine_warm_age(struct retort_engine *engine);
+void rt_engine_warm_close(struct retort_engine *engine);
+/* The runtime's number in the engine's tables. */
+size_t rt_engine_runtime_index(struct retort_engine *engine, const struct rt_runtime *runtime);
 
 /* engine/run.c: the life of a run. *ret_outcome is set also when the run was cancelled. */
 int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struct retort_error *err);
@@ -76,7 +115,6 @@ bool rt_run_cancelled(const struct rt_run *run);
 
 /* engine/toolchain.c: starts asking for the version of a runtime's toolchain, if nobody has; later, waits for it. */
 void rt_toolchain_ask(struct retort_engine *engine, const struct rt_runtime *runtime);
-size_t rt_toolchain_index(struct retort_engine *engine, const struct rt_runtime *runtime);
 const char *rt_toolchain_version(struct retort_engine *engine, const struct rt_runtime *runtime, bool wait);
 
 /* Starts a thread that takes none of the host program's signals: their handlers are not to run on ours. 0, or errno. */

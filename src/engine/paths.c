@@ -39,6 +39,8 @@ int rt_paths_find(struct rt_paths *ret, const struct retort_config *config, stru
                 r = find_one(ret->jailer, sizeof ret->jailer, libexec, "retort-jailer", X_OK, "RETORT_LIBEXEC", err);
         if (r == 0)
                 r = find_one(ret->init, sizeof ret->init, libexec, "retort-init", X_OK, "RETORT_LIBEXEC", err);
+        if (r == 0 && find_one(ret->forkserver, sizeof ret->forkserver, libexec, "libretort-forkserver.so", R_OK, "RETORT_LIBEXEC", NULL) < 0)
+                ret->forkserver[0] = 0;
         if (r == 0)
                 r = find_one(ret->scratch, sizeof ret->scratch, scratch, "", W_OK | X_OK, "TMPDIR", err);
         return r;

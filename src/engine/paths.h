@@ -11,6 +11,7 @@ struct rt_paths {
         char runtimes[1024];
         char jailer[1024];
         char init[1024];
+        char forkserver[1024]; /* "": not there */
         char scratch[1024];
 };
 

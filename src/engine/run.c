@@ -67,6 +67,7 @@ struct step_state {
         struct retort_step *steps; /* as many as the plan has */
         const struct rt_box_isolation *isolation; /* the outcome's own copy: it outlives the engine */
         struct rt_cache_ask ask;   /* what the compile cache says */
+        int kind;                  /* what the slot holds a fork of, or RT_KIND_COLD */
         bool odd;                  /* the slot must not be used again */
 };
 
@@ -184,7 +185,8 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
         int r = rt_pump_open(&pump, s->run, step, last, err);
         if (r < 0)
                 return r;
-        struct rt_slot_step start = { .argv = step->argv, .env = step->env, .limits = step->limits,
+        bool forked = s->kind != RT_KIND_COLD;
+        struct rt_slot_step start = { .argv = forked ? s->plan->fork_argv : step->argv, .forked = forked, .env = step->env, .limits = step->limits,
                                       .files = first ? s->plan->files : NULL,
                                       .n_files = first ? s->plan->n_files : 0,
                                       .made = compiled ? compiled->files : NULL,
@@ -296,7 +298,6 @@ static int begin_outcome(struct rt_run *run, const struct rt_lang_plan *plan, st
         made->pub.isolation_missing = missing;
         made->pub.n_isolation_missing = engine->n_missing;
         made->pub.isolation_level = rt_isolation_name(isolation->level);
-        made->pub.start = "cold";
         return 0;
 }
 
@@ -343,7 +344,11 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         s.isolation = (const void *)rt_arena_copy(&made->arena, rt_jail_isolation(run->engine->jail), sizeof *s.isolation);
         rt_cache_ask(run, &plan, &s.ask);
         uint64_t planned_ns = rt_now_ns();
-        r = s.steps && s.isolation ? rt_engine_slot_take(run, &slot, err) : rt_fail_nomem(err);
+        s.kind = plan.fork_argv ? rt_engine_warm_kind(run->engine, plan.runtime) : RT_KIND_COLD;
+        made->pub.start = "cold";
+        r = s.steps && s.isolation ? rt_engine_slot_take(run, s.kind, &slot, &made->pub.start, err) : rt_fail_nomem(err);
+        if (slot && !rt_slot_forked(slot))
+                s.kind = RT_KIND_COLD;
         uint64_t queue_ns = rt_now_ns() - planned_ns + (started_ns - run->begun_ns);
         if (r == 0 && strcmp(rt_slot_places(slot)->work, guess.work) != 0) { /* no mount namespace: other places */
                 const struct rt_slot_places *p = rt_slot_places(slot);
@@ -361,7 +366,7 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
                 host_failed(&s, err);
         r = finish(&s, &plan, ret_outcome);
         if (slot)
-                rt_engine_slot_give(run->engine, slot, s.odd);
+                rt_engine_slot_give(run->engine, slot, s.kind, s.odd);
         rt_cache_done(&s.ask);
         return r;
 }

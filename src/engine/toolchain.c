@@ -27,7 +27,7 @@ struct question {
         size_t index;
 };
 
-size_t rt_toolchain_index(struct retort_engine *engine, const struct rt_runtime *runtime) {
+size_t rt_engine_runtime_index(struct retort_engine *engine, const struct rt_runtime *runtime) {
         size_t i = 0;
         while (i < RT_ENGINE_MAX_RUNTIMES - 1 && rt_lang_at(engine->runtimes, i) != runtime)
                 i++;
@@ -121,7 +121,7 @@ static void *ask(void *argument) {
 }
 
 void rt_toolchain_ask(struct retort_engine *engine, const struct rt_runtime *runtime) {
-        size_t index = rt_toolchain_index(engine, runtime);
+        size_t index = rt_engine_runtime_index(engine, runtime);
         (void)pthread_mutex_lock(&engine->lock);
         bool first = engine->toolchains[index].state == RT_TOOLCHAIN_UNASKED;
         if (first) {
@@ -147,7 +147,7 @@ void rt_toolchain_ask(struct retort_engine *engine, const struct rt_runtime *run
 }
 
 const char *rt_toolchain_version(struct retort_engine *engine, const struct rt_runtime *runtime, bool wait) {
-        struct rt_toolchain *t = &engine->toolchains[rt_toolchain_index(engine, runtime)];
+        struct rt_toolchain *t = &engine->toolchains[rt_engine_runtime_index(engine, runtime)];
         (void)pthread_mutex_lock(&engine->lock);
         while (wait && t->state == RT_TOOLCHAIN_ASKING)
                 (void)pthread_cond_wait(&engine->changed, &engine->lock);

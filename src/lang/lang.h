@@ -80,7 +80,17 @@ struct rt_lang_plan {
         size_t n_files;
         struct rt_lang_step steps[RT_LANG_MAX_STEPS];
         size_t n_steps;
+        /* What a fork of the runtime's frozen interpreter is told in place of the last step's argv: the program's file and
+         * its arguments. NULL: only a fresh interpreter can run this request. */
+        const char *const *fork_argv;
 };
+
+/* Whether the runtime's interpreter can be frozen. */
+bool rt_runtime_can_warm(const struct rt_runtime *runtime);
+/* The interpreter that is to be frozen, as a step whose name is "warm". RETORT_E_NO_RUNTIME when it is not installed. */
+int rt_lang_warm(const struct rt_runtime *runtime, const struct rt_lang_places *places,
+                 const struct retort_limits *ceilings, struct rt_arena *arena, struct rt_lang_step *ret_step,
+                 struct retort_error *err);
 
 /* Checks the whole request against the runtime and the ceilings (a member 0 means RETORT_LIMITS'), and makes its
  * plan. What is wrong with the request is RETORT_E_INPUT naming the field; a missing toolchain is

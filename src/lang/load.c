@@ -154,27 +154,21 @@ static int read_limit(const struct rt_yaml *yaml, const struct rt_yaml_node *nod
         return r;
 }
 
-static int read_outputs(const struct rt_yaml *yaml, const struct rt_yaml_node *node,
-                        const struct rt_yaml_key *key, void *target) {
+static int read_limit_names(const struct rt_yaml *yaml, const struct rt_yaml_node *node, const struct rt_yaml_key *key,
+                            void *target) {
+        static const char *const known[] = {
+#define X(member, unit, dflt, floor, ceiling, text) #member,
+                RETORT_LIMITS(X)
+#undef X
+        };
         int r = rt_yaml_read_texts(yaml, node, key, target);
-        if (r == 0 && !node->first)
-                return rt_yaml_fail(yaml, node, "'%s' needs at least one", key->name);
         for (const struct rt_yaml_node *item = node->first; item && r == 0; item = item->next) {
-                const char *name = strncmp(item->text, "**/", 3) == 0 ? item->text + 3 : item->text;
-                if (!*name || strchr(name, '/'))
-                        r = rt_yaml_fail(yaml, item,
-                                         "an output is a file name, maybe with * and ?, or that behind '**/', not '%s'",
-                                         item->text);
+                size_t i = 0;
+                while (i < RT_LEN(known) && strcmp(known[i], item->text) != 0)
+                        i++;
+                if (i == RT_LEN(known))
+                        r = rt_yaml_fail(yaml, item, "'%s' is not a limit; see RETORT_LIMITS in retort.h", item->text);
         }
-        return r;
-}
-
-static int read_directories(const struct rt_yaml *yaml, const struct rt_yaml_node *node,
-                            const struct rt_yaml_key *key, void *target) {
-        int r = rt_yaml_read_texts(yaml, node, key, target);
-        for (const struct rt_yaml_node *item = node->first; item && r == 0; item = item->next)
-                if (item->text[0] != '/')
-                        r = rt_yaml_fail(yaml, item, "'%s' must be absolute, not '%s'", key->name, item->text);
         return r;
 }
 
@@ -282,18 +276,11 @@ static const struct rt_yaml_key limit_keys[] = {
 #undef X
                 { 0 },
 };
-#define CACHE_AT(member) (offsetof(struct rt_step_def, cache.member) - offsetof(struct rt_step_def, cache))
-static const struct rt_yaml_key cache_keys[] = {
-        { "outputs", read_outputs, CACHE_AT(outputs), .required = true },
-        { "reads", read_directories, CACHE_AT(reads), .required = true },
-        { "unless", rt_yaml_read_texts, CACHE_AT(unless), .required = true },
-        { 0 },
-};
 static const struct rt_yaml_key compile_keys[] = {
         { "argv", read_node, offsetof(struct rt_step_def, argv_node), .required = true },
         { "env", read_node, offsetof(struct rt_step_def, env_node) },
         { "limits", rt_yaml_read_map, offsetof(struct rt_step_def, limits), .keys = limit_keys },
-        { "cache", rt_yaml_read_map, offsetof(struct rt_step_def, cache), .keys = cache_keys },
+        { "cache", rt_yaml_read_map, offsetof(struct rt_step_def, cache), .keys = rt_lang_cache_keys },
         { "plain_if", rt_yaml_read_texts, offsetof(struct rt_step_def, plain_if) },
         { 0 },
 };
@@ -301,6 +288,16 @@ static const struct rt_yaml_key step_keys[] = {
         { "argv", read_node, offsetof(struct rt_step_def, argv_node), .required = true },
         { "env", read_node, offsetof(struct rt_step_def, env_node) },
         { "limits", rt_yaml_read_map, offsetof(struct rt_step_def, limits), .keys = limit_keys },
+        { 0 },
+};
+static const struct rt_yaml_key warm_keys[] = {
+        { "argv", read_node, AT(warm.step.argv_node) - AT(warm), .required = true },
+        { "env", read_node, AT(warm.step.env_node) - AT(warm) },
+        { "args", read_node, AT(warm.args_node) - AT(warm), .required = true },
+        { "preload", rt_yaml_read_texts, AT(warm.preload) - AT(warm) },
+        { "cold_env", rt_yaml_read_texts, AT(warm.cold_env) - AT(warm) },
+        { "least", rt_yaml_read_map, AT(warm.least) - AT(warm), .keys = limit_keys },
+        { "same_limits", read_limit_names, AT(warm.same_limits) - AT(warm) },
         { 0 },
 };
 static const struct rt_yaml_key runtime_keys[] = {
@@ -312,25 +309,25 @@ static const struct rt_yaml_key runtime_keys[] = {
         { "source", rt_yaml_read_map, AT(source), .required = true, source_keys },
         { "compile", rt_yaml_read_map, AT(compile), .keys = compile_keys },
         { "run", rt_yaml_read_map, AT(run), .required = true, step_keys },
+        { "warm", rt_yaml_read_map, AT(warm), .keys = warm_keys },
         { "diagnostics", read_diagnostics, AT(diagnostics) },
         { 0 },
 };
 
 /* ---- the second pass: placeholders ------------------------------------------------------------- */
 
-static int read_argv(const struct rt_yaml *yaml, struct rt_step_def *step) {
+static int read_list(const struct rt_yaml *yaml, const struct rt_yaml_node *list, const char *empty,
+                     const struct rt_template **ret_list, size_t *ret_n) {
         struct loading *loading = yaml->userdata;
-        const struct rt_yaml_node *list = step->argv_node;
         int r = rt_yaml_expect(yaml, list, RT_YAML_LIST);
         if (r == 0 && !list->first)
-                return rt_yaml_fail(yaml, list, "'argv' needs at least a program");
-        struct rt_template *argv = r < 0 ? NULL : rt_arena_array(yaml->arena, list->n, sizeof *argv);
-        if (!argv)
+                return rt_yaml_fail(yaml, list, "%s", empty);
+        struct rt_template *texts = r < 0 ? NULL : rt_arena_array(yaml->arena, list->n, sizeof *texts);
+        if (!texts)
                 return r < 0 ? r : rt_fail_nomem(yaml->err);
         for (const struct rt_yaml_node *item = list->first; item && r == 0; item = item->next)
-                r = rt_template_read(yaml, item, loading->runtime, loading->dir_fd, true,
-                                     &argv[step->n_argv++]);
-        step->argv = argv;
+                r = rt_template_read(yaml, item, loading->runtime, loading->dir_fd, true, &texts[(*ret_n)++]);
+        *ret_list = texts;
         return r;
 }
 
@@ -358,8 +355,17 @@ static int read_env(const struct rt_yaml *yaml, struct rt_step_def *step) {
 static int read_step(const struct rt_yaml *yaml, struct rt_step_def *step) {
         if (!step->argv_node)
                 return 0;
-        int r = read_argv(yaml, step);
+        int r = read_list(yaml, step->argv_node, "'argv' needs at least a program", &step->argv, &step->n_argv);
         return r < 0 ? r : read_env(yaml, step);
+}
+
+static int read_warm(const struct rt_yaml *yaml, struct rt_runtime *runtime) {
+        if (!runtime->warm.args_node)
+                return 0;
+        int r = read_step(yaml, &runtime->warm.step);
+        return r < 0 ? r
+                     : read_list(yaml, runtime->warm.args_node, "'args' needs at least the file that is run",
+                                 &runtime->warm.args, &runtime->warm.n_args);
 }
 
 /* ---- files and folders ------------------------------------------------------------------------- */
@@ -391,6 +397,7 @@ static int load_one(struct rt_lang_set *set, int dir_fd, const char *dir, const 
         r = r < 0 ? r : rt_yaml_walk(&yaml, root, runtime_keys, runtime);
         r = r < 0 ? r : read_step(&yaml, &runtime->compile);
         r = r < 0 ? r : read_step(&yaml, &runtime->run);
+        r = r < 0 ? r : read_warm(&yaml, runtime);
         if (r == 0)
                 set->runtimes[set->n++] = runtime;
         return r;

@@ -7,6 +7,7 @@
 #include "base/util.h"
 #include "lang/request.h"
 #include "lang/source.h"
+#include "lang/warm.h"
 
 /* ---- files ------------------------------------------------------------------------------------- */
 
@@ -134,13 +135,17 @@ static int plan_argv(const struct rt_filling *filling, const struct rt_step_def 
         return r;
 }
 
+int rt_plan_command(struct rt_filling *filling, const struct rt_step_def *def, struct rt_lang_step *step) {
+        filling->limits = &step->limits;
+        int r = plan_argv(filling, def, &step->argv);
+        return r < 0 ? r : plan_env(filling, def, &step->env);
+}
+
 static int plan_step(const char *name, const struct rt_step_def *def, struct rt_filling *filling,
                      struct rt_lang_plan *plan) {
         struct rt_lang_step *step = &plan->steps[plan->n_steps++];
         step->name = name;
-        filling->limits = &step->limits;
-        int r = plan_argv(filling, def, &step->argv);
-        return r < 0 ? r : plan_env(filling, def, &step->env);
+        return rt_plan_command(filling, def, step);
 }
 
 static int plan_limits(const struct rt_runtime *runtime, const struct retort_request *request,
@@ -186,6 +191,7 @@ int rt_lang_plan(const struct rt_runtime *runtime, const struct retort_request *
                 r = plan_step("compile", &runtime->compile, &filling, &plan);
         r = r < 0 ? r : plan_step("run", &runtime->run, &filling, &plan);
         r = r < 0 ? r : check_disk(&plan, err);
+        r = r < 0 ? r : rt_warm_plan(&filling, ceilings, &plan);
         if (r == 0)
                 *ret_plan = plan;
         return r;

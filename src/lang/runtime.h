@@ -77,6 +77,17 @@ struct rt_runtime {
         } source;
         struct rt_step_def compile;
         struct rt_step_def run;
+        /* How its interpreter is warmed up, frozen and forked instead of being started for each run. */
+        struct {
+                struct rt_step_def step; /* the interpreter that warms up; no argv: it cannot be */
+                const struct rt_yaml_node *args_node;
+                const struct rt_template *args; /* what a fork of it is told to run */
+                size_t n_args;
+                const char *const *preload;     /* what it imports, for {preload} */
+                const char *const *cold_env;    /* variables (fnmatch(3) patterns) that it would have to know at its start */
+                struct retort_limits least;     /* limits below which a fork has no room */
+                const char *const *same_limits; /* limits that must be the default, for the same reason */
+        } warm;
         const struct rt_diagnostic_def *diagnostics;
         size_t n_diagnostics;
 };
@@ -87,6 +98,9 @@ struct rt_lang_set {
         struct rt_runtime **runtimes; /* sorted by name */
         size_t n;
 };
+
+/* lang/cache.c: the keys of compile.cache, for a struct rt_lang_cache. */
+extern const struct rt_yaml_key rt_lang_cache_keys[];
 
 /* What pattern's last group matched first in text, as [*ret_start, *ret_end). */
 bool rt_pattern_find(const struct rt_pattern *pattern, const char *text, size_t size, size_t *ret_start,

@@ -3,7 +3,6 @@
  * Which runtimes there are, by which names, and whether their toolchains are installed.
  */
 #include <ctype.h>
-#include <fnmatch.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -81,21 +80,6 @@ const char *const *rt_runtime_extensions(const struct rt_runtime *runtime) {
 
 const char *rt_runtime_install(const struct rt_runtime *runtime) {
         return runtime->toolchain.install;
-}
-
-const struct rt_lang_cache *rt_runtime_cache(const struct rt_runtime *runtime) {
-        return runtime->compile.cache.outputs ? &runtime->compile.cache : NULL;
-}
-
-bool rt_lang_is_output(const struct rt_lang_cache *cache, const char *path) {
-        const char *slash = strrchr(path, '/');
-        for (const char *const *output = cache->outputs; *output; output++) {
-                bool anywhere = strncmp(*output, "**/", 3) == 0;
-                const char *name = anywhere && slash ? slash + 1 : path;
-                if (fnmatch(anywhere ? *output + 3 : *output, name, FNM_PATHNAME | FNM_PERIOD) == 0)
-                        return true;
-        }
-        return false;
 }
 
 /* ---- the toolchain ----------------------------------------------------------------------------- */

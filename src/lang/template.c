@@ -380,6 +380,13 @@ int rt_template_add(const struct rt_template *template, const struct rt_filling 
                 return add_all(filling, request->args, request->n_args, to);
         case RT_PIECE_COMPILE_ARGS:
                 return add_all(filling, request->compile_args, request->n_compile_args, to);
+        case RT_PIECE_PRELOAD: {
+                const char *const *modules = filling->runtime->warm.preload;
+                size_t n = 0;
+                while (modules && modules[n])
+                        n++;
+                return add_all(filling, modules, n, to);
+        }
         case RT_PIECE_FALLBACK:
                 if (!template->pieces[0].text)
                         return 0;

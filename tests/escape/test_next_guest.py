@@ -113,7 +113,8 @@ class Limits(ctypes.Structure):
 class Config(ctypes.Structure):
     _fields_ = [("runtimes_dir", ctypes.c_char_p), ("libexec_dir", ctypes.c_char_p), ("scratch_dir", ctypes.c_char_p),
                 ("slots", ctypes.c_uint), ("warm_slots", ctypes.c_uint), ("no_warm", ctypes.c_bool), ("ceilings", Limits),
-                ("minimum", ctypes.c_int), ("disable", ctypes.c_char_p), ("cache_bytes", ctypes.c_uint64), ("no_cache", ctypes.c_bool)]
+                ("minimum", ctypes.c_int), ("disable", ctypes.c_char_p), ("cache_bytes", ctypes.c_uint64), ("no_cache", ctypes.c_bool),
+                ("warm", ctypes.c_char_p)]
 
 
 class Error(ctypes.Structure):
@@ -123,12 +124,12 @@ class Error(ctypes.Structure):
 class Engine:
     """retort.h, as much of it as is needed here. Requests and outcomes go as JSON."""
 
-    def __init__(self, scratch, disable=None):
+    def __init__(self, scratch, disable=None, warm=b""):
         self.lib = ctypes.CDLL(str(LIBRARY))
         self.err = Error()
         self.handle = ctypes.c_void_p()
         config = Config(runtimes_dir=str(RUNTIMES_DIR).encode(), libexec_dir=str(BIN).encode(),
-                        scratch_dir=str(scratch).encode(), slots=1, warm_slots=1, disable=disable)
+                        scratch_dir=str(scratch).encode(), slots=1, warm_slots=1, disable=disable, warm=warm)
         self.must(self.lib.retort_engine_open(ctypes.byref(self.handle), ctypes.byref(config), ctypes.byref(self.err)))
 
     def must(self, result):
@@ -151,9 +152,14 @@ class Engine:
         self.lib.retort_engine_close(self.handle)
 
 
-@pytest.fixture
-def engine(corner, host_unchanged):
-    opened = Engine(corner.scratch)
+@pytest.fixture(params=["cold", "forked"])
+def engine(request, corner, host_unchanged):
+    """Guests are started by execve, or are forks of a frozen interpreter."""
+    opened = Engine(corner.scratch, warm=b"python" if request.param == "forked" else b"")
+    opened.forked = request.param == "forked"
+    if opened.forked:
+        opened.must(opened.lib.retort_engine_warm(opened.handle, b"python", 60000, ctypes.byref(opened.err)))
+        assert eventually(lambda: opened.run("print(1)")["start"] == "parked", 20)
     yield opened
     opened.close()
 
@@ -168,7 +174,7 @@ def test_the_next_guest_finds_nothing(engine, corner, network):
     assert fresh["status"] == "ok" and fresh["stdout"].startswith("arp ")
     time.sleep(0.2)  # the slot is made as new behind our back
     keeper = keeper_of(corner)
-    assert len(keeper) == 1
+    assert len(keeper) == 2 if engine.forked else 1  # one more is kept for programs that are not forked
     leaves = f"USE_NETWORK, BLOCKED_NETWORK = {network == 'used'}, {network == 'blocked'}\n" + LEAVES
     first = engine.run(leaves)
     assert (first["status"], first["stdout"]) == ("ok", "left\n"), first
@@ -178,6 +184,8 @@ def test_the_next_guest_finds_nothing(engine, corner, network):
     second = engine.run(COUNTERS + FINDS)
     assert second["status"] == "ok", second
     assert second["stdout"] == fresh["stdout"]
+    if engine.forked:
+        assert {one["start"] for one in (fresh, first, second)} <= {"fork", "parked"}
 
 
 @pytest.mark.parametrize("status, code", [
@@ -195,6 +203,62 @@ def test_each_end_leaves_a_clean_slot(engine, status, code):
     after = engine.run(FINDS + "print('nothing')")
     assert (after["status"], after["stdout"]) == ("ok", "nothing\n")
     assert after["usage"]["peak_memory_bytes"] < 64 << 20, "what the last guest used is not this one's"
+
+
+SPOILS = r"""
+import builtins, ctypes, json, random, sys
+builtins.left = json.left = sys.left = random.left = "left"
+json.dumps = print = len = None
+sys.path.append("/left")
+random.seed(1)
+libc = ctypes.CDLL(None)
+# What the interpreter itself is made of, and what all forks have in common: its code, its data, the C library's.
+for name in ("PyObject_Str", "PyList_New", "PyRuntime_Initialize", "_Py_NoneStruct", "PyExc_KeyError"):
+    try:
+        at = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
+    except AttributeError:
+        continue
+    page = at & ~4095
+    if libc.mprotect(ctypes.c_void_p(page), 8192, 7) == 0 and name != "PyList_New":
+        ctypes.memmove(at, bytes(ctypes.string_at(at, 16)), 16)
+at = ctypes.cast(libc.abs, ctypes.c_void_p).value  # a function that now says something else
+if libc.mprotect(ctypes.c_void_p(at & ~4095), 8192, 7) == 0:
+    ctypes.memmove(at, b"\xb8\x2a\x00\x00\x00\xc3", 6)
+sys.stdout.write(f"spoilt {libc.abs(-1)}\n")
+"""
+
+SPOILT = r"""
+import builtins, ctypes, json, random, sys
+print(hasattr(builtins, "left"), hasattr(json, "left"), hasattr(sys, "left"), "/left" in sys.path, json.dumps([1]), len("abc"))
+print(ctypes.CDLL(None).abs(-1))
+"""
+
+
+def test_a_guest_spoils_its_own_memory_only(engine):
+    """All forks share the frozen memory until they write to it: code as well."""
+    first = engine.run(SPOILS)
+    assert first["stdout"] == "spoilt 42\n", first
+    second = engine.run(SPOILT)
+    assert second["stdout"] == "False False False False [1] 3\n1\n", second
+
+
+def test_forks_have_random_numbers_of_their_own(engine):
+    code = """
+import random, os, uuid, secrets, tempfile, ssl
+try:
+    import numpy
+    more = [numpy.random.rand(), numpy.random.default_rng().random()]
+except ImportError:
+    more = []
+print(random.random(), random.getrandbits(64), uuid.uuid4(), secrets.token_hex(8), os.urandom(4), ssl.RAND_bytes(8), next(tempfile._get_candidate_names()), *more)
+"""
+    seen = set()
+    for _ in range(12):
+        done = engine.run(code)
+        assert done["status"] == "ok", done
+        words = done["stdout"].split()
+        assert not seen & set(words)
+        seen |= set(words)
 
 
 def test_a_hundred_guests_leave_no_descriptor(engine):

@@ -80,6 +80,7 @@ static const struct row {
         uint32_t action; /* an errno, or one of SECCOMP_RET_* */
 } rows[] = {
 #define RT_ALLOW(call) { #call, __NR_##call, PLAIN, { { 0 } }, SECCOMP_RET_ALLOW },
+#define RT_MARK(call) { #call, __NR_##call, PLAIN, { { 0 } }, SECCOMP_RET_ALLOW },
 #define RT_REFUSE(call, error) { #call, __NR_##call, PLAIN, { { 0 } }, (error) },
 #define RT_DENY(call) { #call, __NR_##call, PLAIN, { { 0 } }, DENIED },
 #define RT_WHEN(call, c1, c2, c3, act) { #call, __NR_##call, WHEN, { c1, c2, c3 }, (act) },
@@ -109,7 +110,7 @@ static unsigned n_filter;
 
 static int build(void **state) {
         (void)state;
-        n_filter = rt_seccomp_build(filter, DENIED);
+        n_filter = rt_seccomp_build(filter, DENIED, SECCOMP_RET_ALLOW);
         return n_filter > 0 ? 0 : -1;
 }
 
@@ -167,7 +168,7 @@ static void numbers_of_other_gates_are_denied(void **state) {
 static void the_killing_filter_differs_only_in_its_word(void **state) {
         (void)state;
         static struct sock_filter killing[RT_SECCOMP_MAX];
-        assert_int_equal(rt_seccomp_build(killing, SECCOMP_RET_KILL_PROCESS), n_filter);
+        assert_int_equal(rt_seccomp_build(killing, SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_ALLOW), n_filter);
         for (unsigned i = 0; i < n_filter; i++) {
                 if (filter[i].code == (BPF_RET | BPF_K) && filter[i].k == DENIED)
                         assert_int_equal(killing[i].k, SECCOMP_RET_KILL_PROCESS);

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the frozen Python (frozen.c) does before it is frozen, and in each fork around the program.
+
+A program that a fork runs must not be able to tell, but by the modules that are loaded already: sys.argv, sys.path,
+os.environ, __main__, tracebacks, exit codes, atexit, __del__ are what `python3 -B main.py` gives. Forks differ in their
+random state. This file's names are in no module that a program can import.
+"""
+
+import atexit
+import builtins
+import gc
+import os
+import random
+import sys
+import threading
+import types
+import weakref
+from importlib.machinery import SourceFileLoader
+
+import sitecustomize
+
+COMMON = ("PATH", "HOME", "TMPDIR", "LANG", "USER", "MPLBACKEND", "MPLCONFIGDIR", "XDG_CACHE_HOME")  # what every program has
+
+_main = {}  # what goes into __main__ besides what is there
+_n_modules = 0  # how many there were before the program: those that it imports come after them
+
+
+def preload(name):
+    """Imports a module, if the host has it: what is missing is missing for programs too."""
+    try:
+        __import__(name)
+    except ImportError as error:
+        if error.name is None or name.split(".")[0] != error.name:
+            raise
+    return True
+
+
+def _set_file(path):
+    """The file that the program is in, where everybody looks for it."""
+    _main.update(__loader__=SourceFileLoader("__main__", path), __annotations__={}, __builtins__=builtins, __file__=path,
+                 __cached__=None)
+    sys.path[0] = os.path.dirname(path)
+    module = sys.modules.get("__main__")
+    if module is not None:
+        module.__dict__.update(_main)
+
+
+def ready(path):
+    """The last thing before the freeze: what every program needs is there, nothing is left for the collector."""
+    global _n_modules
+    for name in ("_strptime", "json", "re", "io", "traceback", "linecache", "tokenize", "encodings.idna"):
+        __import__(name)
+    if "matplotlib.pyplot" in sys.modules:  # its first figure loads fonts and a back end
+        pyplot = sys.modules["matplotlib.pyplot"]
+        figure = pyplot.figure()
+        pyplot.plot([1, 2], [3, 4])
+        figure.canvas.draw()
+        pyplot.close("all")
+    del sys.modules["__main__"]  # a program gets one that the collector sees: what is there now will be frozen
+    sys.path[:] = ["", *(entry for entry in sys.path if entry)]
+    _set_file(path)
+    sys.argv[:] = [os.path.basename(path)]
+    sys.orig_argv[:] = [sys.executable, "-B", *sys.argv]
+    for name in [name for name in os.environ if name not in COMMON]:
+        del os.environ[name]
+    _n_modules = len(sys.modules)
+    gc.collect()
+    gc.freeze()
+    return True
+
+
+def rehearse():
+    """In a fork, before there is a program: all that can be done without one, and once the way that it will go, so that
+    the pages that are written to are this fork's own before anybody waits."""
+    random.seed()  # every fork has random numbers of its own
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None:
+        numpy.seed()
+    threading.main_thread()._set_native_id()
+    sitecustomize._install()
+    environ = b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in os.environ.items())
+    begin(b"1\0" + os.fsencode(sys.argv[0]) + b"\0" + environ)
+    module = types.ModuleType("rehearsal")
+    exec(compile("x = [str(i) for i in range(3)]\nprint(*x)\n", "rehearsal", "exec"), module.__dict__)
+    sys.modules["rehearsal"] = module
+    del module
+    sys.stdout.flush()
+    _let_go("rehearsal")
+    sys.modules["__main__"] = module = types.ModuleType("__main__")
+    module.__dict__.update(_main, __annotations__={})
+    return True
+
+
+def _adopt(environ):
+    """Makes os.environ, and the C library's environment, what the program is to have."""
+    for name in [name for name in os.environ if name not in environ]:
+        del os.environ[name]
+    for name, value in environ.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
+def begin(told):
+    """The program has come: told is what libretort-forkserver says of it."""
+    count, *texts = told.split(b"\0")
+    count = int(count)
+    texts = [os.fsdecode(text) for text in texts[:-1]]
+    if texts[:count] != sys.argv:
+        sys.argv[:] = texts[:count]
+        sys.orig_argv[2:] = sys.argv
+        _set_file(os.path.join(os.getcwd(), sys.argv[0]))
+    environ = dict(text.partition("=")[::2] for text in texts[count:])
+    environ.pop("PYTHONPATH", None)  # led to sitecustomize, for an interpreter that starts
+    _adopt(environ)
+    try:
+        os.lseek(0, 0, os.SEEK_CUR)
+    except OSError:  # sys.stdin was made for something that can be sought in
+        sys.stdin = sys.__stdin__ = open(0, encoding=sys.stdin.encoding, errors=sys.stdin.errors, closefd=False)
+    return os.fsencode(_main["__file__"])
+
+
+def exit_code(error):
+    """The exit code of a SystemExit; what is not a number is printed, as Python does."""
+    code = error.code if isinstance(error, SystemExit) else 1
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF if -(1 << 63) <= code < 1 << 63 else 0xFF
+    try:
+        print(code, file=sys.stderr, flush=True)
+    except Exception:
+        pass
+    return 1
+
+
+def _clear(module):
+    """As _PyModule_Clear: names with one underscore first, then all but __builtins__."""
+    names = module.__dict__
+    for name in list(names):
+        if name.startswith("_") and not name.startswith("__"):
+            names[name] = None
+    for name in list(names):
+        if name != "__builtins__":
+            names[name] = None
+
+
+def _let_go(first):
+    """Takes the program's modules away, as the interpreter does when it ends, so that what they hold is finalized."""
+    alive = []
+    name = None
+    while name != first and len(sys.modules) >= _n_modules:
+        name = next(reversed(sys.modules))
+        module = sys.modules.pop(name)
+        if isinstance(module, types.ModuleType):
+            alive.append(weakref.ref(module))
+        del module
+    gc.collect()
+    left = [module for module in (reference() for reference in alive) if module is not None]
+    for module in left:
+        _clear(module)
+    if left:
+        gc.collect()
+
+
+def end():
+    """What a program can see of the interpreter's end before its streams are flushed."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    return True
+
+
+def let_go():
+    """And what it can see after that."""
+    _let_go("__main__")
+    return True

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Frozen interpreters: started behind the runs' backs when a language is first asked for (those requests are run by a fresh
+ * interpreter), renewed when old or much used, replaced when they die, let go when nobody wants them. A run never waits for one.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/util.h"
+#include "engine/engine.h"
+
+enum {
+        START_MS = 120000,   /* how long one may take to import what it is told to */
+        LOOK_MS = 100,       /* how late its thread notices that the engine closes */
+        RENEW_S = 3600,      /* all forks of one share their memory's layout and hash seed */
+        RENEW_FORKS = 50000,
+        IDLE_S = 900,        /* unused that long, it goes: it holds about 100 MB */
+        RETRY_S = 30,        /* after the first failure; twice as long after each more */
+        MAX_FAILURES = 5,
+};
+
+struct freezing {
+        struct retort_engine *engine;
+        const struct rt_runtime *runtime;
+        int kind;
+};
+
+static uint64_t seconds(uint64_t s) {
+        return s * 1000000000u;
+}
+
+static int start_one(struct freezing *f, struct rt_frozen **ret_frozen, struct retort_error *err) {
+        rt_auto_arena struct rt_arena arena = { 0 };
+        const struct rt_lang_places places = { "/work", "/tmp", "/retort" };
+        struct rt_frozen *frozen = NULL;
+        struct rt_lang_step step;
+        int r = rt_lang_warm(f->runtime, &places, &f->engine->ceilings, &arena, &step, err);
+        if (r == 0)
+                r = rt_frozen_start(f->engine->jail, step.argv, step.env, &frozen, err);
+        for (unsigned waited = 0; r == 0; waited += LOOK_MS) {
+                r = rt_frozen_await(frozen, LOOK_MS, err);
+                if (r != RETORT_E_TIMEOUT || waited >= START_MS || f->engine->closing)
+                        break;
+                r = 0;
+        }
+        if (r == 0)
+                *ret_frozen = frozen;
+        else
+                (void)rt_frozen_free(frozen);
+        return r;
+}
+
+static void *freeze(void *argument) {
+        struct freezing *f = argument;
+        struct retort_engine *engine = f->engine;
+        struct retort_error err = { 0 };
+        struct rt_frozen *frozen = NULL;
+        int r = start_one(f, &frozen, &err);
+        (void)pthread_mutex_lock(&engine->lock);
+        struct rt_warm *w = &engine->warm[f->kind];
+        w->starting = false;
+        w->failures = r < 0 ? w->failures + 1 : 0;
+        (void)snprintf(w->why, sizeof w->why, "%.255s", r < 0 ? err.message : "");
+        if (r == 0) {
+                engine->n_frozen += !w->frozen;
+                (void)rt_frozen_free(w->frozen);
+                w->frozen = frozen;
+                w->forks = 0;
+        }
+        engine->n_asking--;
+        (void)pthread_cond_broadcast(&engine->changed);
+        (void)pthread_mutex_unlock(&engine->lock);
+        free(f);
+        return NULL;
+}
+
+/* With the lock held. */
+static void start(struct retort_engine *engine, int kind) {
+        struct rt_warm *w = &engine->warm[kind];
+        uint64_t now = rt_now_ns();
+        if (!engine->freeze || w->starting || engine->closing || w->failures >= MAX_FAILURES ||
+            (w->failures > 0 && now - w->tried_ns < seconds(RETRY_S << (w->failures - 1))))
+                return;
+        pthread_t thread;
+        struct freezing *f = malloc(sizeof *f);
+        if (!f)
+                return;
+        *f = (struct freezing){ engine, rt_lang_at(engine->runtimes, (size_t)kind), kind };
+        w->starting = true;
+        w->tried_ns = now;
+        engine->n_asking++;
+        if (rt_engine_thread(&thread, freeze, f) == 0) {
+                (void)pthread_detach(thread);
+                return;
+        }
+        w->starting = false;
+        engine->n_asking--;
+        free(f);
+}
+
+int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *runtime) {
+        int kind = (int)rt_engine_runtime_index(engine, runtime);
+        if (!engine->freeze || !engine->may_warm[kind] || !rt_runtime_can_warm(runtime))
+                return RT_KIND_COLD;
+        (void)pthread_mutex_lock(&engine->lock);
+        struct rt_warm *w = &engine->warm[kind];
+        w->used_ns = rt_now_ns();
+        if (!w->frozen)
+                start(engine, kind);
+        bool have = w->frozen != NULL;
+        (void)pthread_mutex_unlock(&engine->lock);
+        return have ? kind : RT_KIND_COLD;
+}
+
+int rt_engine_warm_open(struct retort_engine *engine, const char *languages, struct retort_error *err) {
+        rt_auto_free char *copy = strdup(languages ? languages : "");
+        char *save = NULL;
+        if (!copy)
+                return rt_fail_nomem(err);
+        for (int kind = 0; kind < RT_ENGINE_MAX_RUNTIMES; kind++)
+                engine->may_warm[kind] = !languages;
+        for (char *name = strtok_r(copy, ", ", &save); name; name = strtok_r(NULL, ", ", &save)) {
+                const struct rt_runtime *runtime = rt_lang_find(engine->runtimes, name, err);
+                if (!runtime)
+                        return rt_wrap(err, err->code, "warm");
+                if (!rt_runtime_can_warm(runtime))
+                        return rt_fail(err, RETORT_E_INPUT, "warm: %s cannot be frozen", name);
+                engine->may_warm[rt_engine_runtime_index(engine, runtime)] = true;
+                (void)rt_engine_warm_kind(engine, runtime);
+        }
+        return 0;
+}
+
+int retort_engine_warm(retort_engine *engine, const char *language, int timeout_ms, struct retort_error *err) {
+        struct retort_error local = { 0 };
+        err = err ? err : &local;
+        const struct rt_runtime *runtime = rt_lang_find(engine->runtimes, language, err);
+        if (!runtime)
+                return err->code;
+        int kind = (int)rt_engine_runtime_index(engine, runtime);
+        if (!engine->freeze || !engine->may_warm[kind] || !rt_runtime_can_warm(runtime))
+                return rt_fail(err, RETORT_E_INPUT, "%s is not to be frozen here", language);
+        uint64_t deadline = rt_now_ns() + (uint64_t)(timeout_ms < 0 || timeout_ms > START_MS ? START_MS : timeout_ms) * 1000000u;
+        const struct rt_warm *w = &engine->warm[kind];
+        bool have = rt_engine_warm_kind(engine, runtime) == kind;
+        (void)pthread_mutex_lock(&engine->lock);
+        while (!have && w->starting && rt_now_ns() < deadline && !engine->closing) {
+                struct timespec until;
+                (void)clock_gettime(CLOCK_MONOTONIC, &until);
+                until.tv_sec += 1;
+                (void)pthread_cond_timedwait(&engine->changed, &engine->lock, &until);
+                have = w->frozen != NULL;
+        }
+        have = w->frozen != NULL;
+        int r = have ? 0
+                : w->starting ? rt_fail(err, RETORT_E_TIMEOUT, "%s is not frozen yet", language)
+                              : rt_fail(err, RETORT_E_SYSTEM, "%s", w->why[0] ? w->why : "it was given up");
+        (void)pthread_mutex_unlock(&engine->lock);
+        return r;
+}
+
+struct rt_frozen *rt_engine_frozen(struct retort_engine *engine, int kind) {
+        if (kind == RT_KIND_COLD)
+                return NULL;
+        struct rt_warm *w = &engine->warm[kind];
+        w->forks += w->frozen != NULL;
+        return w->frozen;
+}
+
+static void let_go(struct retort_engine *engine, struct rt_warm *w) {
+        engine->n_frozen -= w->frozen != NULL;
+        w->frozen = rt_frozen_free(w->frozen);
+}
+
+void rt_engine_warm_missed(struct retort_engine *engine, int kind) {
+        struct rt_warm *w = kind == RT_KIND_COLD ? NULL : &engine->warm[kind];
+        if (!w || !w->frozen || rt_frozen_alive(w->frozen))
+                return;
+        let_go(engine, w);
+        start(engine, kind);
+}
+
+void rt_engine_warm_age(struct retort_engine *engine) {
+        uint64_t now = rt_now_ns();
+        for (int kind = 0; kind < RT_ENGINE_MAX_RUNTIMES && engine->n_frozen > 0; kind++) {
+                struct rt_warm *w = &engine->warm[kind];
+                if (!w->frozen)
+                        continue;
+                if (now - w->used_ns > seconds(IDLE_S))
+                        let_go(engine, w);
+                else if (now - w->tried_ns > seconds(RENEW_S) || w->forks > RENEW_FORKS)
+                        start(engine, kind);
+        }
+}
+
+void rt_engine_warm_close(struct retort_engine *engine) {
+        for (int kind = 0; kind < RT_ENGINE_MAX_RUNTIMES; kind++)
+                let_go(engine, &engine->warm[kind]);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Frozen interpreters: what is started to be frozen, and which requests a fork of it can run as a fresh interpreter would.
+ */
+#include <fnmatch.h>
+
+#include "base/util.h"
+#include "lang/request.h"
+#include "lang/warm.h"
+
+bool rt_runtime_can_warm(const struct rt_runtime *runtime) {
+        return runtime->warm.n_args > 0;
+}
+
+/* A variable that the interpreter reads when it starts: a fork has started already. */
+static bool env_fits(const struct rt_runtime *runtime, const struct retort_request *request) {
+        for (size_t i = 0; i < request->n_env; i++)
+                for (const char *const *pattern = runtime->warm.cold_env; pattern && *pattern; pattern++) {
+                        char name[256];
+                        size_t size = strcspn(request->env[i], "=");
+                        if (size >= sizeof name)
+                                return false;
+                        memcpy(name, request->env[i], size);
+                        name[size] = 0;
+                        if (fnmatch(*pattern, name, 0) == 0)
+                                return false;
+                }
+        return true;
+}
+
+/* A fork owns some memory before it begins; and there are limits that the interpreter was started with. */
+static bool limits_fit(const struct rt_runtime *runtime, const struct retort_limits *limits,
+                       const struct retort_limits *ceilings) {
+        static const struct retort_limits nothing_asked = { 0 };
+        struct retort_limits usual;
+        if (rt_request_limits("limits", &nothing_asked, &runtime->run.limits, ceilings, &usual, NULL) < 0)
+                return false;
+#define X(member, unit, dflt, floor, ceiling, text)                                                                    \
+        if (limits->member < runtime->warm.least.member)                                                               \
+                return false;
+        RETORT_LIMITS(X)
+#undef X
+        for (const char *const *name = runtime->warm.same_limits; name && *name; name++) {
+#define X(member, unit, dflt, floor, ceiling, text)                                                                    \
+                if (strcmp(*name, #member) == 0 && limits->member != usual.member)                                     \
+                        return false;
+                RETORT_LIMITS(X)
+#undef X
+        }
+        return true;
+}
+
+int rt_warm_plan(const struct rt_filling *filling, const struct retort_limits *ceilings, struct rt_lang_plan *plan) {
+        const struct rt_runtime *runtime = plan->runtime;
+        struct rt_texts argv = { 0 };
+        int r = 0;
+        if (!rt_runtime_can_warm(runtime) || plan->n_steps != 1 || filling->request->terminal_columns > 0 || !env_fits(runtime, filling->request) ||
+            !limits_fit(runtime, filling->limits, ceilings))
+                return 0;
+        for (size_t i = 0; i < runtime->warm.n_args && r == 0; i++)
+                r = rt_template_add(&runtime->warm.args[i], filling, &argv);
+        if (r == 0)
+                plan->fork_argv = argv.at;
+        return r;
+}
+
+int rt_lang_warm(const struct rt_runtime *runtime, const struct rt_lang_places *places,
+                 const struct retort_limits *ceilings, struct rt_arena *arena, struct rt_lang_step *ret_step,
+                 struct retort_error *err) {
+        static const struct retort_request nothing = { 0 };
+        struct rt_lang_step step = { .name = "warm" };
+        struct rt_filling filling = { .runtime = runtime, .request = &nothing, .places = places, .limits = &step.limits,
+                                      .entry = "", .main = "", .arena = arena, .err = err };
+        if (!rt_runtime_can_warm(runtime))
+                return rt_fail(err, RETORT_E_INPUT, "%s cannot be frozen: its runtime.yaml has no warm", runtime->name);
+        int r = rt_lang_detect(runtime, err);
+        if (r == 0)
+                r = rt_request_limits("limits", &nothing.limits, &runtime->run.limits, ceilings, &step.limits, err);
+        if (r == 0)
+                r = rt_plan_command(&filling, &runtime->warm.step, &step);
+        if (r == 0)
+                *ret_step = step;
+        return r;
+}
