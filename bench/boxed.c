@@ -5,34 +5,63 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/util.h"
 #include "bench.h"
+#include "box/box.h"
+
+struct bench_slot {
+        struct rt_jail *jail;
+        struct rt_slot *slot;
+        struct rt_samples make;
+        struct rt_samples recycle;
+};
 
 static int make(struct bench_slot *s, struct rt_slot **ret_slot, struct retort_error *err) {
         uint64_t begun = rt_now_ns();
         int r = rt_slot_make(s->jail, ret_slot, err);
         if (r == 0)
-                bench_add(&s->make, rt_now_ns() - begun);
+                rt_samples_add(&s->make, rt_now_ns() - begun);
         return r;
 }
 
-int bench_slot_open(struct bench_slot *s, const struct rt_jail_config *config, struct retort_error *err) {
-        struct rt_jail_config c = *config;
+int bench_slot_open(struct bench_slot **ret, const struct bench_paths *p, struct retort_error *err) {
+        struct rt_jail_config c = { .jailer = p->jailer, .init = p->init, .runtimes = p->own, .scratch = "/tmp" };
 #define X(member, unit, dflt, floor, ceiling, text) c.ceilings.member = (ceiling);
         RETORT_LIMITS(X)
 #undef X
+        struct bench_slot *s = calloc(1, sizeof *s);
+        if (!s)
+                return RETORT_E_NOMEM;
         int r = rt_jail_open(&s->jail, &c, err);
         /* The jailer has made the first one to prove that it can: not for our table. */
-        return r < 0 ? r : rt_slot_make(s->jail, &s->slot, err);
+        r = r < 0 ? r : rt_slot_make(s->jail, &s->slot, err);
+        if (r < 0)
+                bench_slot_close(rt_take(s));
+        *ret = s;
+        return r;
 }
 
 void bench_slot_close(struct bench_slot *s) {
+        if (!s)
+                return;
         s->slot = rt_slot_free(s->slot);
         s->jail = s->jail ? rt_jail_close(s->jail) : NULL;
+        rt_samples_clear(&s->make);
+        rt_samples_clear(&s->recycle);
+        free(s);
+}
+
+struct rt_samples *bench_slot_made(struct bench_slot *s) {
+        return &s->make;
+}
+
+struct rt_samples *bench_slot_recycled(struct bench_slot *s) {
+        return &s->recycle;
 }
 
 int bench_slot_setup(struct bench_slot *s, unsigned n, struct retort_error *err) {
@@ -70,16 +99,15 @@ static int start(struct rt_slot *slot, int *ret_output, struct retort_error *err
 static void renew(struct bench_slot *s) {
         uint64_t begun = rt_now_ns();
         if (rt_slot_recycle(s->slot, NULL, NULL) == 0 && rt_slot_await(s->slot, NULL) == 0)
-                bench_add(&s->recycle, rt_now_ns() - begun);
+                rt_samples_add(&s->recycle, rt_now_ns() - begun);
         else
                 s->slot = rt_slot_free(s->slot);
 }
 
-int bench_run_slot(struct bench_contender *c, uint64_t *ret_ns, uint64_t *ret_cpu_ns) {
+int bench_run_slot(struct bench_contender *c, struct bench_took *ret) {
         struct retort_error err = { 0 };
         struct rt_box_report report = { 0 };
         char text[64] = "";
-        *ret_cpu_ns = 0;
         if (!c->slot->slot && make(c->slot, &c->slot->slot, &err) < 0)
                 return bench_fail(c, "%s", err.message);
         rt_auto_close int output = -1;
@@ -91,7 +119,7 @@ int bench_run_slot(struct bench_contender *c, uint64_t *ret_ns, uint64_t *ret_cp
                 used += n > 0 ? (size_t)n : 0;
         if (r == 0)
                 r = rt_slot_report(c->slot->slot, 10000, &report, &err);
-        *ret_ns = rt_now_ns() - begun;
+        ret->wall_ns = rt_now_ns() - begun;
         if (r < 0)
                 c->slot->slot = rt_slot_free(c->slot->slot);
         else

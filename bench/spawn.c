@@ -42,7 +42,7 @@ bool bench_find(const char *name, char ret_path[64]) {
         return false;
 }
 
-static pid_t start(const struct bench_contender *c, int in, int out, int err) {
+static pid_t start(const char *const *argv, const char *const *env, int in, int out, int err) {
         posix_spawn_file_actions_t actions;
         pid_t pid = -1;
         if (posix_spawn_file_actions_init(&actions) != 0)
@@ -50,8 +50,7 @@ static pid_t start(const struct bench_contender *c, int in, int out, int err) {
         (void)posix_spawn_file_actions_adddup2(&actions, in, 0);
         (void)posix_spawn_file_actions_adddup2(&actions, out, 1);
         (void)posix_spawn_file_actions_adddup2(&actions, err, 2);
-        int failed = posix_spawn(&pid, c->argv[0], &actions, NULL, (char *const *)(uintptr_t)c->argv,
-                                 (char *const *)(uintptr_t)c->env);
+        int failed = posix_spawn(&pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)env);
         (void)posix_spawn_file_actions_destroy(&actions);
         errno = failed;
         return failed ? -1 : pid;
@@ -89,36 +88,42 @@ static int complain(struct bench_contender *c, int status, int words) {
         return bench_fail(c, "exit code %d, or other output: %s", WEXITSTATUS(status), text);
 }
 
-static int run_here(struct bench_contender *c, uint64_t *ret_ns, uint64_t *ret_cpu_ns) {
+/* One program, to its end. */
+static int run_one(struct bench_contender *c, const char *const *argv, const char *expected, uint64_t *ret_cpu_ns) {
         char text[256];
         int ends[2], status = 0;
-        struct rusage usage;
+        struct rusage usage = { 0 };
         rt_auto_close int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
         rt_auto_close int words = (int)memfd_create("stderr", MFD_CLOEXEC);
-        uint64_t begun = rt_now_ns();
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return bench_fail(c, "no pipe: %s", strerror(errno));
-        pid_t pid = start(c, null, ends[1], words);
+        pid_t pid = start(argv, c->env, null, ends[1], words);
         int failed = errno;
         (void)rt_close(ends[1]);
         if (pid > 0)
                 (void)read_to_end(ends[0], text, sizeof text);
         while (pid > 0 && wait4(pid, &status, 0, &usage) < 0 && errno == EINTR)
                 continue;
-        *ret_ns = rt_now_ns() - begun;
         (void)rt_close(ends[0]);
         if (pid < 0)
-                return bench_fail(c, "cannot start %s: %s", c->argv[0], strerror(failed));
-        *ret_cpu_ns = cpu_of(&usage);
-        return status == 0 && strcmp(text, c->expected) == 0 ? 0 : complain(c, status, words);
+                return bench_fail(c, "cannot start %s: %s", argv[0], strerror(failed));
+        *ret_cpu_ns += cpu_of(&usage);
+        return status == 0 && strcmp(text, expected) == 0 ? 0 : complain(c, status, words);
+}
+
+static int run_here(struct bench_contender *c, struct bench_took *ret) {
+        uint64_t begun = rt_now_ns();
+        int r = c->compile[0] ? run_one(c, c->compile, "", &ret->cpu_ns) : 0;
+        r = r < 0 ? r : run_one(c, c->argv, c->expected, &ret->cpu_ns);
+        ret->wall_ns = rt_now_ns() - begun;
+        return r;
 }
 
 /* ---- in a mount namespace of a thread's own ---- */
 
 struct elsewhere {
         struct bench_contender *c;
-        uint64_t *ret_ns;
-        uint64_t *ret_cpu_ns;
+        struct bench_took *ret;
         int result;
 };
 
@@ -129,14 +134,14 @@ static void *run_elsewhere(void *argument) {
             umount2(CGROUP2_OF_HYBRID, 0) < 0)
                 e->result = bench_fail(e->c, "no mount namespace without cgroup2: %s", strerror(errno));
         else
-                e->result = run_here(e->c, e->ret_ns, e->ret_cpu_ns);
+                e->result = run_here(e->c, e->ret);
         return NULL;
 }
 
-int bench_run_program(struct bench_contender *c, uint64_t *ret_ns, uint64_t *ret_cpu_ns) {
+int bench_run_program(struct bench_contender *c, struct bench_took *ret) {
         if (!c->without_cgroup2 || access(CGROUP2_OF_HYBRID "/cgroup.procs", F_OK) < 0)
-                return run_here(c, ret_ns, ret_cpu_ns);
-        struct elsewhere e = { .c = c, .ret_ns = ret_ns, .ret_cpu_ns = ret_cpu_ns };
+                return run_here(c, ret);
+        struct elsewhere e = { .c = c, .ret = ret };
         pthread_t thread;
         if (pthread_create(&thread, NULL, run_elsewhere, &e) != 0)
                 return bench_fail(c, "no thread");
@@ -145,12 +150,12 @@ int bench_run_program(struct bench_contender *c, uint64_t *ret_ns, uint64_t *ret
 }
 
 void bench_first_line(const char *program, const char *option, char *ret, size_t size) {
-        struct bench_contender c = { .argv = { program, option }, .env = { "PATH=/usr/bin:/bin" } };
+        const char *const argv[] = { program, option, NULL }, *const env[] = { "PATH=/usr/bin:/bin", NULL };
         int ends[2];
         ret[0] = 0;
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return;
-        pid_t pid = start(&c, 0, ends[1], 2);
+        pid_t pid = start(argv, env, 0, ends[1], 2);
         (void)rt_close(ends[1]);
         if (pid > 0) {
                 (void)read_to_end(ends[0], ret, size);

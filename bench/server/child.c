@@ -66,7 +66,7 @@ int served_start(struct served *s, const char *build, const char *runtimes, cons
         s->port = colon ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
         if (s->port && read_key(s))
                 return 0;
-        fprintf(stderr, "retort-bench-server: the server did not start; its words are in %s/log\n", s->folder);
+        fprintf(stderr, "bench: the server did not start; its words are in %s/log\n", s->folder);
         return -1;
 }
 
@@ -84,24 +84,26 @@ FILE *program_output(const char *const *argv, pid_t *ret_pid) {
         return fdopen(out[0], "r");
 }
 
-/* It should still be there: else what was measured is not what it seems. */
-static void complain_if_gone(const struct served *s) {
+/* It should still be there: else what was measured is not what it seems, and that is said. */
+static bool is_gone(const struct served *s) {
         int status;
         char path[300];
         rt_auto_free char *text = NULL;
         size_t size = 0;
         if (waitpid(s->pid, &status, WNOHANG) != s->pid)
-                return;
+                return false;
+        if (bench_stopped) /* Ctrl-C ends it, too */
+                return true;
         (void)snprintf(path, sizeof path, "%s/log", s->folder);
         if (rt_read_file_at(AT_FDCWD, path, 64 << 20, &text, &size, NULL) < 0)
                 size = 0;
-        fprintf(stderr, "retort-bench-server: the server ended before it was asked to, status %#x; its last words:\n%s\n",
+        fprintf(stderr, "bench: the server ended before it was asked to, status %#x; its last words:\n%s\n",
                 (unsigned)status, size ? text + (size > 1000 ? size - 1000 : 0) : "");
+        return true;
 }
 
 void served_stop(struct served *s) {
-        if (s->pid > 0) {
-                complain_if_gone(s);
+        if (s->pid > 0 && !is_gone(s)) {
                 (void)kill(s->pid, SIGTERM);
                 while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
                         ;

@@ -69,13 +69,25 @@ bool ask_once(unsigned port, const char *request, char *ret, size_t size) {
         return fd >= 0 && read_answer(fd, ret, size);
 }
 
-bool ask_kept(int *fd, unsigned port, const char *request, const char *wanted) {
+/* The start mode in an outcome's JSON. */
+static size_t start_in(const char *answer) {
+        static const char key[] = "\"start\":\"";
+        char name[16] = "";
+        const char *at = strstr(answer, key);
+        if (at)
+                (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(at + sizeof key - 1, "\""), at + sizeof key - 1);
+        return rt_bench_start(name);
+}
+
+bool ask_kept(int *fd, unsigned port, const char *request, const char *wanted, size_t *ret_start) {
         static char answer[ANSWER_MAX];
         if (*fd < 0)
                 *fd = dial(port);
         bool good = *fd >= 0 && rt_write_all(*fd, request, strlen(request)) == 0 && read_answer(*fd, answer, sizeof answer);
         if (!good || strcasestr(answer, "\r\nConnection: close"))
                 *fd = rt_close(*fd);
+        if (good && ret_start)
+                *ret_start = start_in(answer);
         return good && strstr(answer, wanted);
 }
 
@@ -138,7 +150,7 @@ static void take(struct driver *d, struct connection *c) {
         if (n > 0 && !whole && c->got < ANSWER_MAX)
                 return;
         if (whole) {
-                bench_add(&load->latency, rt_now_ns() - c->begun_ns);
+                rt_samples_add(&load->latency, rt_now_ns() - c->begun_ns);
                 if (!strstr(c->answer, load->wanted))
                         fail(load, c->answer);
         } else {

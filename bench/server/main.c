@@ -15,7 +15,7 @@
 #include "base/util.h"
 #include "server.h"
 
-enum { QUEUED = 10000, STREAMS = 500, AIM_SHARE_US = 300, AIM_IDLE_KIB = 15 * 1024, SETTLE_MS = 1500 };
+enum { WARM_MS = 30000, STEADY = 5, QUEUED = 10000, STREAMS = 500, AIM_SHARE_US = 300, AIM_IDLE_KIB = 15 * 1024, SETTLE_MS = 1500 };
 #define HELLO "{\"language\":\"exec\",\"code\":\"x\"}"
 #define PYTHON "{\"language\":\"python\",\"code\":\"print(1)\"}"
 
@@ -61,11 +61,11 @@ static uint64_t status_kib(pid_t pid, const char *name) {
 }
 
 static void print_idle(struct measured *m) {
-        struct bench_memory memory;
+        struct rt_bench_memory memory;
         pause_ms(SETTLE_MS);
         m->idle_kib = status_kib(m->server.pid, "Rss:");
         fprintf(m->out, "\n### Memory of the idle server, all its processes\n\n");
-        if (!bench_memory(&memory))
+        if (!rt_bench_memory(&memory))
                 fprintf(m->out, "skipped: the kernel does not tell this user\n");
         else
                 bench_print_memory_rows(m->out, &memory);
@@ -101,12 +101,12 @@ static void echo_stop(struct echo *e) {
         (void)close(e->back);
 }
 
-static void echo_once(const struct echo *e, struct bench_samples *samples) {
+static void echo_once(const struct echo *e, struct rt_samples *samples) {
         eventfd_t value;
         uint64_t begun = rt_now_ns();
         (void)eventfd_write(e->there, 1);
         (void)eventfd_read(e->back, &value);
-        bench_add(samples, rt_now_ns() - begun);
+        rt_samples_add(samples, rt_now_ns() - begun);
 }
 
 struct way {
@@ -115,6 +115,7 @@ struct way {
         struct load load;
         struct bench_contender library;
         bool is_library;
+        bool may_warm; /* runs may come to start other than cold: that is waited for */
         int fd; /* kept between requests where the server keeps it */
 };
 
@@ -124,36 +125,52 @@ static void measure_once(struct way *w) {
                 return;
         }
         if (w->is_library) {
-                uint64_t ns, unused;
-                if (bench_run_library(&w->library, &ns, &unused) == 0)
-                        bench_add(&w->load.latency, ns);
+                struct bench_took took = { 0 };
+                if (bench_run_library(&w->library, &took) == 0)
+                        rt_samples_add(&w->load.latency, took.wall_ns);
                 else
                         w->load.failed++;
                 return;
         }
         uint64_t begun = rt_now_ns();
-        if (ask_kept(&w->fd, w->load.port, w->load.request, w->load.wanted))
-                bench_add(&w->load.latency, rt_now_ns() - begun);
+        if (ask_kept(&w->fd, w->load.port, w->load.request, w->load.wanted, NULL))
+                rt_samples_add(&w->load.latency, rt_now_ns() - begun);
         else
                 w->load.failed++;
 }
 
+static void warm_up(struct way *w) {
+        uint64_t deadline = rt_now_ns() + WARM_MS * 1000000ull;
+        size_t start = RT_BENCH_STARTS - 1;
+        if (w->is_library)
+                bench_warm_up(&w->library, WARM_MS);
+        for (int steady = 0; !w->is_library && !w->echo && steady < STEADY && rt_now_ns() < deadline && !bench_stopped;) {
+                if (!ask_kept(&w->fd, w->load.port, w->load.request, w->load.wanted, &start))
+                        return;
+                steady = start + 1 < RT_BENCH_STARTS ? steady + 1 : 0;
+                pause_ms(20);
+        }
+}
+
 static void print_way(FILE *out, struct way *w, uint64_t library) {
-        uint64_t median = bench_at(&w->load.latency, 0.5);
+        uint64_t median = rt_samples_at(&w->load.latency, 0.5);
         fprintf(out, "| %-26s | %5zu | %8.3f | %8.3f | %8.3f | %+10.3f | %6u |\n", w->name, w->load.latency.n, ms(median),
-                ms(bench_at(&w->load.latency, 0.9)), ms(bench_at(&w->load.latency, 0.99)), ms(median) - ms(library), w->load.failed);
+                ms(rt_samples_at(&w->load.latency, 0.9)), ms(rt_samples_at(&w->load.latency, 0.99)), ms(median) - ms(library), w->load.failed);
 }
 
 /* Each way once a round, in turn, with a pause between: what one leaves to be tidied falls on nobody. */
 static void compare(struct measured *m, const char *title, struct way *ways, size_t n, unsigned rounds) {
+        for (size_t i = 0; i < n; i++)
+                if (ways[i].may_warm)
+                        warm_up(&ways[i]);
         for (unsigned r = 0; r < rounds + 3 && !bench_stopped; r++)
                 for (size_t i = 0; i < n; i++) {
                         measure_once(&ways[(i + r) % n]);
                         if (r < 3)
-                                bench_forget(&ways[(i + r) % n].load.latency); /* warm-up */
+                                rt_samples_clear(&ways[(i + r) % n].load.latency); /* warm-up */
                         pause_ms(8);
                 }
-        uint64_t library = bench_at(&ways[0].load.latency, 0.5);
+        uint64_t library = rt_samples_at(&ways[0].load.latency, 0.5);
         fprintf(m->out, "\n### One connection: %s\n\n| %-26s | %5s | %8s | %8s | %8s | %10s | %6s |\n", title, "ms", "n", "median", "p90",
                 "p99", "- library", "failed");
         fprintf(m->out, "|:---------------------------|------:|---------:|---------:|---------:|-----------:|-------:|\n");
@@ -166,7 +183,8 @@ static void one_connection(struct measured *m, const char *hello, const char *py
         echo_start(&two_hops);
         struct way ways[4] = {
                 { .name = "library, retort_run_wait", .is_library = true,
-                  .library = { .language = "exec", .code = "x", .expected = "hello\n", .engine = m->engine } },
+                  .library = { .language = "exec", .code = "x", .expected = "hello\n", .engine = m->engine,
+                               .run = bench_run_library } },
                 { .name = "retortd, POST /v1/runs", .fd = -1,
                   .load = { .port = m->server.port, .request = hello, .wanted = "\"hello\\n\"" } },
                 { .name = "plain fork-per-request", .fd = -1,
@@ -174,16 +192,18 @@ static void one_connection(struct measured *m, const char *hello, const char *py
                 { .name = "two wake-ups of a thread", .echo = &two_hops } };
         compare(m, "the trivial compiled program", ways, 4, m->o.rounds);
         echo_stop(&two_hops);
-        m->share_us = ((double)bench_at(&ways[1].load.latency, 0.5) - (double)bench_at(&ways[0].load.latency, 0.5)) / 1e3;
-        m->hops_us = 2 * (double)bench_at(&ways[3].load.latency, 0.5) / 1e3;
+        m->share_us = ((double)rt_samples_at(&ways[1].load.latency, 0.5) - (double)rt_samples_at(&ways[0].load.latency, 0.5)) / 1e3;
+        m->hops_us = 2 * (double)rt_samples_at(&ways[3].load.latency, 0.5) / 1e3;
         struct way slow[2] = { ways[0], ways[1] };
         slow[0].library.language = "python";
         slow[0].library.code = "print(1)";
         slow[0].library.expected = "1\n";
         slow[1].load.request = python;
         slow[1].load.wanted = "\"1\\n\"";
-        for (int i = 0; i < 2; i++)
-                slow[i].load.latency = (struct bench_samples){ 0 };
+        for (int i = 0; i < 2; i++) {
+                slow[i].load.latency = (struct rt_samples){ 0 };
+                slow[i].may_warm = true;
+        }
         compare(m, "Python, print(1)", slow, 2, m->o.rounds / 4);
 }
 
@@ -196,9 +216,9 @@ static void print_flow(struct measured *m, const char *name, unsigned port, cons
                                      .for_ns = m->o.seconds * 1000000000ull };
                 (void)load_run(&load);
                 fprintf(m->out, "| %-26s | %11u | %10.0f | %9.2f | %9.2f | %7zu | %6u |%s%s\n", name, counts[i],
-                        (double)load.latency.n * 1e9 / (double)load.took_ns, ms(bench_at(&load.latency, 0.5)),
-                        ms(bench_at(&load.latency, 0.99)), load.latency.n, load.failed, load.failed ? " " : "", load.why);
-                bench_forget(&load.latency);
+                        (double)load.latency.n * 1e9 / (double)load.took_ns, ms(rt_samples_at(&load.latency, 0.5)),
+                        ms(rt_samples_at(&load.latency, 0.99)), load.latency.n, load.failed, load.failed ? " " : "", load.why);
+                rt_samples_clear(&load.latency);
                 pause_ms(300);
         }
 }
@@ -269,7 +289,7 @@ static double post_jobs(struct measured *m, const struct served *s) {
                 fprintf(m->out, "\n%u of the jobs were refused: %s\n", load.failed, load.why);
         free(request);
         double rate = (double)load.latency.n * 1e9 / (double)load.took_ns;
-        bench_forget(&load.latency);
+        rt_samples_clear(&load.latency);
         return rate;
 }
 

@@ -16,7 +16,7 @@ struct load {
         uint64_t max_requests; /* 0: no limit but the time */
         uint64_t for_ns;
         /* filled: */
-        struct bench_samples latency; /* from sending (or connecting, where the server closes) to the last byte */
+        struct rt_samples latency; /* from sending (or connecting, where the server closes) to the last byte */
         unsigned failed;
         uint64_t took_ns;
         char why[200]; /* of the first failure */
@@ -25,8 +25,9 @@ struct load {
 int load_run(struct load *load);
 /* One request on a connection of its own, text until the other end closes or all has come; false: no answer. */
 bool ask_once(unsigned port, const char *request, char *ret, size_t size);
-/* One request on a connection that is kept in *fd (-1 at first); false: no answer, or not the one that is wanted. */
-bool ask_kept(int *fd, unsigned port, const char *request, const char *wanted);
+/* One request on a connection that is kept in *fd (-1 at first); false: no answer, or not the one that is wanted. *ret_start, which
+ * may be NULL, becomes the index of the start that the outcome in it tells. */
+bool ask_kept(int *fd, unsigned port, const char *request, const char *wanted, size_t *ret_start);
 /* Sends and does not wait. The descriptor, or -1. */
 int send_only(unsigned port, const char *request);
 

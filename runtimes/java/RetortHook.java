@@ -27,11 +27,16 @@ public final class RetortHook extends ClassLoader implements Thread.UncaughtExce
     private static final int VALUE_MAX = 16 * 1024;
     private static final int TRACEBACK_MAX = 24 * 1024;
 
-    private final Thread main = Thread.currentThread();
+    private volatile Thread main = Thread.currentThread();
 
     public RetortHook(ClassLoader usual) {
         super(usual);
         Thread.setDefaultUncaughtExceptionHandler(this);
+    }
+
+    /** In a forked JVM the program's main thread is another. */
+    void follow(Thread main) {
+        this.main = main;
     }
 
     @Override

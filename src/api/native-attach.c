@@ -19,50 +19,20 @@
 #include <unistd.h>
 
 #include "api/native.h"
+#include "api/session.h"
 #include "base/err.h"
-#include "base/fd.h"
 #include "base/util.h"
 
 enum { STDIN_BUFFER = 1 << 20, SEND_TIMEOUT_MS = 30000, TERMINAL_MAX = 1000 };
 
-/* Lives until both the socket and the run are done with it. */
 struct session {
-        atomic_int references;
-        struct rt_service *service;
-        struct rt_caller caller;
-        struct rt_http_socket *socket;
-        _Atomic(struct rt_ticket *) ticket;
-        atomic_bool closed;
+        struct rt_session run;
         bool started;
         bool terminal;
-        int stdin_ours;   /* what the client sends goes in here */
-        int stdin_theirs; /* the engine reads it */
 };
 
-static void let_go(struct session *s) {
-        if (atomic_fetch_sub(&s->references, 1) != 1)
-                return;
-        struct rt_ticket *ticket = atomic_load(&s->ticket);
-        if (ticket)
-                rt_ticket_free(ticket);
-        s->stdin_ours = rt_close(s->stdin_ours);
-        s->stdin_theirs = rt_close(s->stdin_theirs);
-        if (s->socket)
-                rt_http_socket_let_go(s->socket);
-        free(s);
-}
-
-/* Ends the run; the client still hears how it ended. */
-static void end_run(struct session *s) {
-        struct rt_ticket *ticket = atomic_load(&s->ticket);
-        if (ticket)
-                rt_ticket_cancel(ticket);
-}
-
-/* Nobody listens any more. */
-static void cancel(struct session *s) {
-        atomic_store(&s->closed, true);
-        end_run(s);
+static void free_session(struct rt_session *run) {
+        free(rt_container_of(run, struct session, run));
 }
 
 /* ---- from the run ---- */
@@ -70,29 +40,29 @@ static void cancel(struct session *s) {
 static void on_event(const struct retort_event *event, void *userdata) {
         struct session *s = userdata;
         int r = 0;
-        if (atomic_load(&s->closed))
+        if (atomic_load(&s->run.closed))
                 return;
         if (s->terminal && event->type == RETORT_EVENT_STDOUT) {
-                r = rt_http_socket_send(s->socket, false, event->data.data, event->data.size, SEND_TIMEOUT_MS);
+                r = rt_http_socket_send(s->run.socket, false, event->data.data, event->data.size, SEND_TIMEOUT_MS);
         } else {
                 char *json = NULL;
                 r = retort_event_json(event, &json, NULL);
                 if (r == 0)
-                        r = rt_http_socket_send(s->socket, true, json, strlen(json), SEND_TIMEOUT_MS);
+                        r = rt_http_socket_send(s->run.socket, true, json, strlen(json), SEND_TIMEOUT_MS);
                 free(json);
         }
         if (r < 0)
-                cancel(s);
+                rt_session_cancel(&s->run);
 }
 
 static void on_end(struct retort_outcome *outcome, const struct retort_error *err, void *userdata) {
         struct session *s = userdata;
         if (outcome)
-                rt_http_socket_close(s->socket, 1000, "");
+                rt_http_socket_close(s->run.socket, 1000, "");
         else
-                rt_http_socket_close(s->socket, err->code == RETORT_E_CLOSED ? 1001 : 1011, err->message);
+                rt_http_socket_close(s->run.socket, err->code == RETORT_E_CLOSED ? 1001 : 1011, err->message);
         retort_outcome_free(outcome);
-        let_go(s);
+        rt_session_let_go(&s->run);
 }
 
 /* ---- from the client ---- */
@@ -103,16 +73,6 @@ static int read_terminal(json_t *value, unsigned *columns, unsigned *rows, struc
                 return rt_fail(err, RETORT_E_INPUT, "terminal: columns and rows must be from 1 to %d", TERMINAL_MAX);
         *columns = (unsigned)c;
         *rows = (unsigned)r;
-        return 0;
-}
-
-static int open_stdin(struct session *s, struct retort_error *err) {
-        int ends[2], room = STDIN_BUFFER;
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-                return rt_fail_errno(err, "cannot make a socket");
-        s->stdin_ours = ends[0];
-        s->stdin_theirs = ends[1];
-        (void)setsockopt(s->stdin_ours, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
         return 0;
 }
 
@@ -129,28 +89,19 @@ static int start(struct session *s, struct rt_http_socket *socket, json_t *messa
         if (r == 0)
                 r = retort_request_parse(text, strlen(text), &request, err);
         if (r == 0)
-                r = open_stdin(s, err);
+                r = rt_session_open_stdin(&s->run, STDIN_BUFFER, err);
         if (r < 0) {
                 retort_request_free(request);
                 return r;
         }
         request->terminal_columns = columns;
         request->terminal_rows = rows;
-        request->stdin_fd = s->stdin_theirs;
+        request->stdin_fd = s->run.stdin_theirs;
         s->terminal = terminal != NULL;
-        struct rt_run_order order = { .caller = s->caller, .request = request, .on_event = on_event, .on_end = on_end,
+        struct rt_run_order order = { .caller = s->run.caller, .request = request, .on_event = on_event, .on_end = on_end,
                                       .userdata = s };
-        struct rt_ticket *ticket = NULL;
-        (void)atomic_fetch_add(&s->references, 1); /* for on_end */
-        rt_http_socket_hold(socket);
-        s->socket = socket;
-        r = rt_service_run(s->service, &order, &ticket, &refusal, err);
+        r = rt_session_start(&s->run, socket, &order, &refusal, err);
         retort_request_free(request);
-        atomic_store(&s->ticket, ticket);
-        if (r < 0)
-                let_go(s);
-        else if (atomic_load(&s->closed))
-                cancel(s);
         return r;
 }
 
@@ -158,14 +109,14 @@ static int control(struct session *s, json_t *message, struct retort_error *err)
         const char *type = json_string_value(json_object_get(message, "type"));
         unsigned columns, rows;
         if (type && strcmp(type, "cancel") == 0) {
-                end_run(s);
+                rt_session_end_run(&s->run);
         } else if (type && strcmp(type, "eof") == 0) {
-                (void)shutdown(s->stdin_ours, SHUT_WR);
+                (void)shutdown(s->run.stdin_ours, SHUT_WR);
         } else if (type && strcmp(type, "resize") == 0) {
                 int r = read_terminal(message, &columns, &rows, err);
                 if (r < 0)
                         return r;
-                rt_ticket_resize(atomic_load(&s->ticket), columns, rows);
+                rt_ticket_resize(atomic_load(&s->run.ticket), columns, rows);
         } else {
                 return rt_fail(err, RETORT_E_INPUT, "type: must be resize, eof or cancel");
         }
@@ -176,7 +127,7 @@ static int control(struct session *s, json_t *message, struct retort_error *err)
 static int feed(struct session *s, const char *data, size_t size, struct retort_error *err) {
         if (!s->started)
                 return rt_fail(err, RETORT_E_INPUT, "the first message must be a text with the request");
-        ssize_t n = send(s->stdin_ours, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n = send(s->run.stdin_ours, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n == (ssize_t)size || (n < 0 && errno == EPIPE)) /* a program that has closed its stdin misses nothing */
                 return 0;
         return rt_fail(err, RETORT_E_INPUT, "the program does not read its input");
@@ -204,15 +155,8 @@ static void on_message(struct rt_http_socket *socket, bool text, const void *dat
                 char reason[124]; /* RFC 6455: a close frame has room for 123 bytes */
                 (void)snprintf(reason, sizeof reason, "%.120s", err.message);
                 rt_http_socket_close(socket, r == RETORT_E_INPUT ? 1008 : 1013, reason);
-                cancel(s);
+                rt_session_cancel(&s->run);
         }
-}
-
-static void on_close(struct rt_http_socket *socket, int code, void *userdata) {
-        (void)socket;
-        (void)code;
-        cancel(userdata);
-        let_go(userdata);
 }
 
 void rt_native_attach(struct rt_exchange *x) {
@@ -225,12 +169,9 @@ void rt_native_attach(struct rt_exchange *x) {
                 rt_exchange_refuse(x, 500, "internal", "out of memory");
                 return;
         }
-        s->service = x->service;
-        s->caller = x->caller;
-        s->stdin_ours = s->stdin_theirs = -1;
-        atomic_init(&s->references, 1); /* the socket's, until on_close */
+        rt_session_init(&s->run, x, free_session);
         const struct rt_http_socket_config config = { .protocol = "retort.attach.v1", .on_message = on_message,
-                                                      .on_close = on_close, .userdata = s };
+                                                      .on_close = rt_session_on_close, .userdata = s };
         if (!rt_http_socket_open(x->http, &config))
-                let_go(s); /* there will be no on_close */
+                rt_session_let_go(&s->run); /* there will be no on_close */
 }

@@ -14,51 +14,29 @@
 #include <unistd.h>
 
 #include "api/runtime.h"
+#include "api/session.h"
 #include "base/err.h"
-#include "base/fd.h"
 #include "base/text.h"
 #include "base/util.h"
 
 enum { SESSIONS_MAX = 50, WALL_MS = 60000, OUTPUT_MAX = 1048576, SEND_TIMEOUT_MS = 30000, LINE_MAX_BYTES = 65536, CTRL_C = 3 };
 
 struct session {
-        atomic_int references;
-        struct rt_service *service;
-        struct rt_caller caller;
-        struct rt_http_socket *socket;
-        _Atomic(struct rt_ticket *) ticket;
-        atomic_bool closed;
+        struct rt_session run;
         bool started;
         bool after_cr;
-        int stdin_ours;
-        int stdin_theirs;
         char *language;
         char *code;
 };
 
 static atomic_int sessions; /* of the process: the one number that the face promises */
 
-static void let_go(struct session *s) {
-        if (atomic_fetch_sub(&s->references, 1) != 1)
-                return;
-        struct rt_ticket *ticket = atomic_load(&s->ticket);
-        if (ticket)
-                rt_ticket_free(ticket);
-        (void)rt_close(s->stdin_ours);
-        (void)rt_close(s->stdin_theirs);
-        if (s->socket)
-                rt_http_socket_let_go(s->socket);
+static void free_session(struct rt_session *run) {
+        struct session *s = rt_container_of(run, struct session, run);
         free(s->language);
         free(s->code);
         free(s);
         (void)atomic_fetch_sub(&sessions, 1);
-}
-
-static void cancel(struct session *s) {
-        atomic_store(&s->closed, true);
-        struct rt_ticket *ticket = atomic_load(&s->ticket);
-        if (ticket)
-                rt_ticket_cancel(ticket);
 }
 
 static void say(struct rt_http_socket *socket, int code, const char *text) {
@@ -78,8 +56,8 @@ static void send_text(struct session *s, const char *data, size_t size) {
                 (void)rt_buf_add(&text, &data[i], 1);
                 s->after_cr = data[i] == '\r';
         }
-        if (text.size && rt_http_socket_send(s->socket, true, text.data, text.size, SEND_TIMEOUT_MS) < 0)
-                cancel(s);
+        if (text.size && rt_http_socket_send(s->run.socket, true, text.data, text.size, SEND_TIMEOUT_MS) < 0)
+                rt_session_cancel(&s->run);
 }
 
 static void on_event(const struct retort_event *event, void *userdata) {
@@ -88,7 +66,7 @@ static void on_event(const struct retort_event *event, void *userdata) {
         if (event->type != RETORT_EVENT_STDOUT && event->type != RETORT_EVENT_STDERR)
                 return;
         const char *clean = rt_text_clean(&arena, event->data.data, event->data.size); /* text frames are UTF-8 */
-        if (clean && !atomic_load(&s->closed))
+        if (clean && !atomic_load(&s->run.closed))
                 send_text(s, clean, strlen(clean));
 }
 
@@ -97,18 +75,18 @@ static void on_end(struct retort_outcome *outcome, const struct retort_error *er
         rt_auto_arena struct rt_arena arena = { 0 };
         if (!outcome) {
                 char *text = rt_arena_printf(&arena, "Error: Failed to start session: %s", err->message);
-                say(s->socket, 1011, text);
+                say(s->run.socket, 1011, text);
         } else if (outcome->status == RETORT_OUTPUT_LIMIT) {
-                say(s->socket, 1008, "Error: Maximum output limit exceeded.");
+                say(s->run.socket, 1008, "Error: Maximum output limit exceeded.");
         } else if (outcome->status == RETORT_WALL_LIMIT) {
-                say(s->socket, 1008, "Session timed out after 60 seconds.");
+                say(s->run.socket, 1008, "Session timed out after 60 seconds.");
         } else {
-                say(s->socket, outcome->status == RETORT_INTERNAL ? 1011 : 1000, NULL);
+                say(s->run.socket, outcome->status == RETORT_INTERNAL ? 1011 : 1000, NULL);
         }
         if (outcome)
-                rt_runtime_remember(s->service, &s->caller, 0, s->language, s->code, outcome);
+                rt_runtime_remember(s->run.service, &s->run.caller, 0, s->language, s->code, outcome);
         retort_outcome_free(outcome);
-        let_go(s);
+        rt_session_let_go(&s->run);
 }
 
 /* ---- from the client ---- */
@@ -135,27 +113,15 @@ static size_t unbuffered_env(const char *language, const char *const **ret_env) 
 }
 
 static int start_run(struct session *s, struct rt_http_socket *socket, struct rt_refusal *refusal, struct retort_error *err) {
-        int ends[2];
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-                return rt_fail_errno(err, "cannot make a socket");
-        s->stdin_ours = ends[0];
-        s->stdin_theirs = ends[1];
+        int r = rt_session_open_stdin(&s->run, 0, err);
+        if (r < 0)
+                return r;
         struct retort_request request = rt_runtime_request(s->language, s->code, NULL);
         request.limits = (struct retort_limits){ .wall_ms = WALL_MS, .output_bytes = OUTPUT_MAX };
-        request.stdin_fd = s->stdin_theirs;
+        request.stdin_fd = s->run.stdin_theirs;
         request.n_env = unbuffered_env(s->language, &request.env);
-        struct rt_run_order order = { .caller = s->caller, .request = &request, .on_event = on_event, .on_end = on_end, .userdata = s };
-        struct rt_ticket *ticket = NULL;
-        rt_http_socket_hold(socket);
-        s->socket = socket;
-        (void)atomic_fetch_add(&s->references, 1);
-        int r = rt_service_run(s->service, &order, &ticket, refusal, err);
-        atomic_store(&s->ticket, ticket);
-        if (r < 0)
-                let_go(s);
-        else if (atomic_load(&s->closed))
-                cancel(s);
-        return r;
+        struct rt_run_order order = { .caller = s->run.caller, .request = &request, .on_event = on_event, .on_end = on_end, .userdata = s };
+        return rt_session_start(&s->run, socket, &order, refusal, err);
 }
 
 static void start(struct session *s, struct rt_http_socket *socket, const void *data, size_t size) {
@@ -190,27 +156,19 @@ static void on_message(struct rt_http_socket *socket, bool text, const void *dat
                 start(s, socket, data, size);
                 return;
         }
-        if (s->stdin_ours < 0)
+        if (s->run.stdin_ours < 0)
                 return;
-        struct rt_ticket *ticket = atomic_load(&s->ticket);
-        if (ticket && size == 1 && *(const char *)data == CTRL_C) {
-                rt_ticket_cancel(ticket);
+        if (size == 1 && *(const char *)data == CTRL_C) {
+                rt_session_end_run(&s->run);
                 return;
         }
         struct iovec line[] = { { (void *)(uintptr_t)data, size }, { "\n", 1 } };
         struct msghdr message = { .msg_iov = line, .msg_iovlen = 2 };
-        ssize_t n = size > LINE_MAX_BYTES ? -1 : sendmsg(s->stdin_ours, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n = size > LINE_MAX_BYTES ? -1 : sendmsg(s->run.stdin_ours, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n >= 0 && n < (ssize_t)size + 1) {
                 say(socket, 1008, "Error: the program does not read its input.");
-                cancel(s);
+                rt_session_cancel(&s->run);
         }
-}
-
-static void on_close(struct rt_http_socket *socket, int code, void *userdata) {
-        (void)socket;
-        (void)code;
-        cancel(userdata);
-        let_go(userdata);
 }
 
 /* Over the number of sessions the socket is opened all the same, to say so as the front end expects it. */
@@ -237,11 +195,8 @@ void rt_runtime_socket(struct rt_exchange *x) {
                 rt_runtime_reply(x, 500, false, "out of memory", NULL);
                 return;
         }
-        s->service = x->service;
-        s->caller = x->caller;
-        s->stdin_ours = s->stdin_theirs = -1;
-        atomic_init(&s->references, 1);
-        const struct rt_http_socket_config config = { .on_message = on_message, .on_close = on_close, .userdata = s };
+        rt_session_init(&s->run, x, free_session);
+        const struct rt_http_socket_config config = { .on_message = on_message, .on_close = rt_session_on_close, .userdata = s };
         if (!rt_http_socket_open(x->http, &config))
-                let_go(s);
+                rt_session_let_go(&s->run);
 }

@@ -4,6 +4,7 @@
 #include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct rt_arena_block {
         struct rt_arena_block *next;
@@ -22,10 +23,10 @@ void *rt_arena_alloc(struct rt_arena *arena, size_t size) {
         struct rt_arena_block *block = arena->blocks;
         if (!block || block->room - block->used < size) {
                 size_t room = size > BLOCK_ROOM / 4 ? size : BLOCK_ROOM;
-                struct rt_arena_block *fresh = calloc(1, sizeof *fresh + room);
+                struct rt_arena_block *fresh = malloc(sizeof *fresh + room);
                 if (!fresh)
                         return NULL;
-                fresh->room = room;
+                *fresh = (struct rt_arena_block){ .room = room };
                 arena->total += sizeof *fresh + room;
                 if (block && room == size) { /* a large one: keep filling the block that has room */
                         fresh->next = block->next;
@@ -38,7 +39,7 @@ void *rt_arena_alloc(struct rt_arena *arena, size_t size) {
         }
         void *p = block->data + block->used;
         block->used += size;
-        return p;
+        return memset(p, 0, size); /* what is asked for, not whole blocks: most arenas stay small */
 }
 
 void *rt_arena_array(struct rt_arena *arena, size_t count, size_t size) {

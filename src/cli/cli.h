@@ -34,7 +34,7 @@ struct rt_cmd {
         int (*main)(struct rt_cli *cli, void *target, const struct rt_words *words); /* the exit status */
 };
 
-extern const struct rt_cmd rt_cmd_run, rt_cmd_batch, rt_cmd_languages, rt_cmd_doctor, rt_cmd_help, rt_cmd_completion,
+extern const struct rt_cmd rt_cmd_run, rt_cmd_batch, rt_cmd_languages, rt_cmd_doctor, rt_cmd_bench, rt_cmd_help, rt_cmd_completion,
         rt_cmd_man, rt_cmd_version;
 
 /* The exit status of every failure that is Retort's or its caller's, never the guest's. */
@@ -52,7 +52,7 @@ int rt_cli_complain(struct rt_cli *cli, const char *format, ...) __attribute__((
  * negative. */
 int rt_cli_open(const char *isolation, const char *without, bool warm, retort_engine **ret_engine,
                 struct retort_error *err);
-/* The level of that name. */
+/* One of RT_ISOLATION_CHOICES. */
 enum retort_isolation rt_cli_isolation(const char *name);
 static inline void rt_cli_close_cleanup(retort_engine **engine) {
         if (*engine)

@@ -32,7 +32,12 @@ static enum MHD_Result answer_or_wait(struct rt_http_request *request) {
         enum MHD_Result r = MHD_YES;
         (void)pthread_mutex_lock(&request->lock);
         bool ready = request->response != NULL;
-        if (!ready) {
+        /* a WebSocket under TLS: its connection never gets an answer of MHD's, and ends when it is resumed */
+        struct rt_http_socket *secure = ready || request->answered != RT_HTTP_UPGRADED ? NULL : request->socket;
+        bool over = request->answered == RT_HTTP_UPGRADED && !ready && !secure;
+        if (secure || over) {
+                r = secure && !request->gone && !request->server->closing ? MHD_YES : MHD_NO;
+        } else if (!ready) {
                 if (request->gone || request->server->closing || request->conn->peer_left)
                         r = MHD_NO;
                 else {
@@ -40,7 +45,10 @@ static enum MHD_Result answer_or_wait(struct rt_http_request *request) {
                         MHD_suspend_connection(request->mhd);
                 }
         }
+        request->upgraded = request->upgraded || (secure && r == MHD_YES);
         (void)pthread_mutex_unlock(&request->lock);
+        if (secure && r == MHD_YES)
+                rt_http_socket_take_over(secure, request);
         return ready ? queue(request) : r;
 }
 
@@ -190,7 +198,7 @@ void rt_http_finished(void *cls, struct MHD_Connection *mhd, void **context, enu
         rt_http_conn_enter(conn, RT_HTTP_IDLE);
 
         (void)pthread_mutex_lock(&request->lock);
-        bool whole = code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !request->gone;
+        bool whole = request->upgraded || (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !request->gone);
         struct rt_http_socket *socket = rt_take(request->socket);
         struct MHD_Response *unsent = rt_take(request->response); /* a stream's holds the request: a ring */
         request->finished = true;

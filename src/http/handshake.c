@@ -52,3 +52,13 @@ struct MHD_Response *rt_http_upgrade(const struct rt_http_request *request, cons
         }
         return response;
 }
+
+int rt_http_upgrade_text(const struct rt_http_request *request, const char *protocol, struct rt_buf *text) {
+        char accept[32];
+        if (rt_http_accept_key(header(request, "Sec-WebSocket-Key"), accept) < 0 ||
+            (protocol && !rt_http_header_is_fit("Sec-WebSocket-Protocol", protocol)))
+                return -1;
+        return rt_buf_printf(text, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                                   "Sec-WebSocket-Accept: %s\r\n%s%s%s\r\n", accept, protocol ? "Sec-WebSocket-Protocol: " : "",
+                             protocol ? protocol : "", protocol ? "\r\n" : "") == RT_BUF_OK ? 0 : -1;
+}

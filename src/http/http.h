@@ -14,7 +14,10 @@
  * The server refuses by itself, with a problem document: heads over the limit (431), bodies over the limit (413, before
  * reading them when Content-Length says so), two Content-Lengths or Content-Length with chunked (400), a Host that is not
  * among the allowed ones (421), an Origin that is not allowed (403), heads and bodies that take too long (408). Under TLS
- * a client that is too slow, or whose chunked body is too large, is cut without words. Paths that would mislead whoever
+ * a client that is too slow, or whose chunked body is too large, is cut without words. A head of more than some 1400 fields that is
+ * not over the limit otherwise gets its 431 in libmicrohttpd's own words, HTML: it keeps 56 bytes a field in the connection's pool
+ * and has no hook there. Room for every head of 32 KiB would be 640 KiB a connection, zeroed after each request (measured: 333 MB
+ * for 500 kept connections in place of 61, and 7 us a request). Paths that would mislead whoever
  * routes by them ("..", NUL, escaped slashes, bad escapes, what is not UTF-8) get 400. A reader that takes nothing of its
  * answer for idle_timeout_ms is gone.
  */
@@ -125,7 +128,7 @@ struct rt_http_socket_config {
 
 /* Whether the request asks for a WebSocket rightly. */
 bool rt_http_wants_socket(const struct rt_http_request *request);
-/* Answers 101. The socket is valid until on_close returns, and on as long as it is held. NULL: it is not a right request
+/* Answers 101 (under TLS a client that sends before it has read that loses what it sent). The socket is valid until on_close returns, and on as long as it is held. NULL: it is not a right request
  * (which has been answered 400 or 426). */
 struct rt_http_socket *rt_http_socket_open(struct rt_http_request *request, const struct rt_http_socket_config *config);
 /* Queues a message. Any thread. Waits while the queue is full, at most timeout_ms; in on_message and on_close never. 0, or

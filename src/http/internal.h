@@ -105,6 +105,7 @@ struct rt_http {
         struct rt_http_socket *incoming;  /* upgraded, not yet the watcher's */
         size_t n_lingering;               /* all of them */
         atomic_size_t active;             /* requests and sockets that have not ended */
+        atomic_size_t resuming;           /* threads that are about to resume a connection */
         char log[256];                    /* MHD's last words, for a start that failed */
 };
 
@@ -145,6 +146,7 @@ struct rt_http_request {
         int status;
         struct MHD_Response *response; /* until queued */
         bool queued;
+        bool upgraded; /* under TLS: a socket took the connection over */
         bool suspended;
         bool finished; /* MHD is done with it */
         atomic_bool gone;
@@ -177,6 +179,10 @@ struct rt_http_request *rt_http_request_new(struct rt_http_conn *conn, struct MH
                                             const char *method, const char *version);
 /* The client is not there any more: wakes whoever waits. */
 void rt_http_request_gone(struct rt_http_request *request);
+/* In two steps, so that MHD's thread does not wake only to wait for the lock: under the request's lock, what is suspended and has
+ * a reason to go on (NULL: nothing); without it, that it goes on. Nobody else may resume it in between. */
+struct MHD_Connection *rt_http_to_resume(struct rt_http_request *request);
+void rt_http_resume(struct rt_http *server, struct MHD_Connection *mhd);
 /* An answer is its complete answer, as far as the writer is concerned. Under its lock. */
 bool rt_http_request_complete(const struct rt_http_request *request);
 
@@ -200,7 +206,7 @@ size_t rt_http_problem(char *text, size_t size, int status, const char *detail);
 /* reply.c: hands a response over once; it is used up in any case. 0, or -1: too late */
 int rt_http_answer(struct rt_http_request *request, enum rt_http_answered kind, int status,
                    struct MHD_Response *response, uint64_t size);
-/* The same with a 101; while 0 is returned for it, the socket is the request's. */
+/* The same with a 101 (NULL under TLS, where the socket says it); while 0 is returned for it, the socket is the request's. */
 int rt_http_answer_socket(struct rt_http_request *request, struct rt_http_socket *socket,
                           struct MHD_Response *response);
 /* Adds them; -1 when one is not fit to be sent. */
@@ -208,6 +214,8 @@ int rt_http_add_headers(struct MHD_Response *response, const struct rt_http_head
 
 /* socket.c */
 void rt_http_socket_abandon(struct rt_http_socket *socket); /* it never came to an upgrade */
+/* In MHD's handler, under TLS: suspends the connection, and the watcher has it. */
+void rt_http_socket_take_over(struct rt_http_socket *socket, struct rt_http_request *request);
 void rt_http_socket_adopt(struct rt_http_socket *socket);   /* these three: the watcher's */
 /* True: a tick is due. */
 bool rt_http_socket_event(struct rt_http_socket *socket, uint32_t events);

@@ -4,9 +4,12 @@
  */
 #include "http/internal.h"
 
-/* A request that is not finished keeps its server, so that the server may be used under its lock. */
+/* A request that is not finished keeps its server, so that the server may be used under its lock; and so does one whose
+ * connection is being resumed. */
 static int answer(struct rt_http_request *request, enum rt_http_answered kind, int status,
                   struct MHD_Response *response, uint64_t size, struct rt_http_socket *socket) {
+        struct rt_http *server = request->server;
+        struct MHD_Connection *mhd = NULL;
         int r = -1;
         (void)pthread_mutex_lock(&request->lock);
         if (request->answered == RT_HTTP_NOT_YET && !request->gone && !request->finished) {
@@ -17,13 +20,11 @@ static int answer(struct rt_http_request *request, enum rt_http_answered kind, i
                 if (socket)
                         rt_http_began(request->server);
                 request->response = rt_take(response);
-                if (request->suspended) {
-                        request->suspended = false;
-                        MHD_resume_connection(request->mhd);
-                }
+                mhd = rt_http_to_resume(request);
                 r = 0;
         }
         (void)pthread_mutex_unlock(&request->lock);
+        rt_http_resume(server, mhd);
         if (response)
                 MHD_destroy_response(response);
         return r;

@@ -95,15 +95,30 @@ bool rt_http_request_complete(const struct rt_http_request *request) {
                (request->answered == RT_HTTP_STREAMED && request->stream.closed);
 }
 
+struct MHD_Connection *rt_http_to_resume(struct rt_http_request *request) {
+        if (!request->suspended)
+                return NULL;
+        request->suspended = false;
+        (void)atomic_fetch_add(&request->server->resuming, 1);
+        return request->mhd;
+}
+
+/* Until it is resumed MHD leaves a connection alone; the server lives until nobody is here any more. */
+void rt_http_resume(struct rt_http *server, struct MHD_Connection *mhd) {
+        if (!mhd)
+                return;
+        MHD_resume_connection(mhd);
+        (void)atomic_fetch_sub(&server->resuming, 1);
+}
+
 void rt_http_request_gone(struct rt_http_request *request) {
+        struct rt_http *server = request->server;
         (void)pthread_mutex_lock(&request->lock);
         request->gone = true;
-        if (request->suspended) {
-                request->suspended = false;
-                MHD_resume_connection(request->mhd);
-        }
+        struct MHD_Connection *mhd = rt_http_to_resume(request);
         (void)pthread_cond_broadcast(&request->moved);
         (void)pthread_mutex_unlock(&request->lock);
+        rt_http_resume(server, mhd);
 }
 
 bool rt_http_gone(const struct rt_http_request *request) {

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "http/internal.h"
@@ -163,6 +164,12 @@ static void free_server(struct rt_http *server) {
         free(server);
 }
 
+/* MHD must not stop while something is suspended in its eyes. Nobody stays there longer than one call of MHD's. */
+static void wait_for_resumes(struct rt_http *server) {
+        while (atomic_load(&server->resuming) > 0)
+                (void)nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
+}
+
 void rt_http_close(struct rt_http *server, unsigned deadline_ms) {
         if (!server)
                 return;
@@ -171,6 +178,7 @@ void rt_http_close(struct rt_http *server, unsigned deadline_ms) {
         server->closing = true;
         resume_all(server);
         rt_http_watch_stop(server);
+        wait_for_resumes(server);
         for (size_t i = 0; i < server->n_listeners; i++)
                 if (server->listeners[i].daemon)
                         MHD_stop_daemon(server->listeners[i].daemon);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * An open WebSocket. The watcher reads, and ends it; whoever sends writes what the kernel takes at once and leaves the
- * rest in a queue for the watcher. The descriptor is used under the lock, and not after it was given back to MHD.
+ * rest in a queue for the watcher. The descriptor is used under the lock, and not after it was given back to MHD. Under TLS the
+ * connection is not upgraded but stays suspended in MHD while we use its descriptor and its session (http/secure.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 
 #include "http/frames.h"
 #include "http/handshake.h"
+#include "http/secure.h"
 
 enum { MAX_MESSAGE = 1 << 20, MAX_QUEUED = 4 << 20, PING_MS = 20000, READ_SIZE = 64 << 10, MOST_MISSED = 2 };
 enum { CLOSE_MS = 5000, FAILED_MS = 1000 }; /* how long we wait for the peer's close, and its end of stream */
@@ -23,6 +25,9 @@ struct rt_http_socket {
         struct rt_http *server; /* until ended */
         struct rt_http_socket_config config;
         struct MHD_UpgradeResponseHandle *upgrade;
+        struct MHD_Connection *suspended; /* in the place of upgrade under TLS, with its session */
+        void *session;
+        bool again; /* of the session: a record is half sent */
         char *extra; /* came behind the handshake */
         size_t extra_size;
 
@@ -117,6 +122,9 @@ static void end(struct rt_http_socket *socket, int code) {
         if (socket->upgrade)
                 (void)MHD_upgrade_action(socket->upgrade, MHD_UPGRADE_ACTION_CLOSE);
         socket->upgrade = NULL;
+        if (socket->suspended)
+                MHD_resume_connection(socket->suspended); /* and MHD ends it: there is no answer */
+        socket->suspended = NULL;
         if (socket->config.on_close)
                 socket->config.on_close(socket, code, socket->config.userdata);
         rt_http_socket_let_go(socket);
@@ -136,19 +144,22 @@ static void watch_out(struct rt_http_socket *socket, bool out) {
         socket->wants_out = epoll_ctl(socket->server->epoll_fd, EPOLL_CTL_MOD, socket->fd, &event) == 0 && out;
 }
 
+/* How much was taken; 0: nothing now; -1: nobody is there. */
+static ssize_t give(struct rt_http_socket *socket, const void *data, size_t size) {
+        if (socket->session)
+                return rt_http_secure_send(socket->session, &socket->again, data, size);
+        ssize_t n = send(socket->fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        return n > 0 ? n : n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? 0 : -1;
+}
+
 static void flush(struct rt_http_socket *socket) {
         if (socket->fd < 0)
                 return;
         while (socket->used && !socket->broken) {
-                ssize_t n = send(socket->fd, socket->queue + socket->first, socket->used, MSG_NOSIGNAL | MSG_DONTWAIT);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+                ssize_t n = give(socket, socket->queue + socket->first, socket->used);
+                socket->broken = n < 0;
+                if (n <= 0)
                         break;
-                if (n <= 0) {
-                        socket->broken = true;
-                        break;
-                }
                 socket->first += (size_t)n;
                 socket->used -= (size_t)n;
                 (void)pthread_cond_broadcast(&socket->moved);
@@ -304,10 +315,22 @@ static void on_bytes(struct rt_http_socket *socket, const void *data, size_t siz
 /* False: the peer is gone. */
 static bool read_some(struct rt_http_socket *socket) {
         char data[READ_SIZE];
-        ssize_t n = recv(socket->fd, data, sizeof data, MSG_DONTWAIT);
-        if (n > 0)
-                on_bytes(socket, data, (size_t)n);
-        return n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR));
+        ssize_t n;
+        bool more = false;
+        do {
+                if (socket->session) { /* a record at a time; senders use the session, too */
+                        (void)pthread_mutex_lock(&socket->lock);
+                        n = rt_http_secure_recv(socket->session, data, sizeof data);
+                        more = n > 0 && rt_http_secure_pending(socket->session);
+                        (void)pthread_mutex_unlock(&socket->lock);
+                } else {
+                        n = recv(socket->fd, data, sizeof data, MSG_DONTWAIT);
+                        n = n > 0 ? n : n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? 0 : -1;
+                }
+                if (n > 0)
+                        on_bytes(socket, data, (size_t)n);
+        } while (more);
+        return n >= 0;
 }
 
 void rt_http_socket_adopt(struct rt_http_socket *socket) {
@@ -315,8 +338,9 @@ void rt_http_socket_adopt(struct rt_http_socket *socket) {
         socket->next_ping = rt_now_ns() + (uint64_t)socket->config.ping_ms * RT_HTTP_MS;
         if (socket->extra_size)
                 on_bytes(socket, socket->extra, socket->extra_size);
+        bool there = !socket->session || !rt_http_secure_pending(socket->session) || read_some(socket);
         (void)pthread_mutex_lock(&socket->lock);
-        if (epoll_ctl(socket->server->epoll_fd, EPOLL_CTL_ADD, socket->fd, &event) < 0)
+        if (!there || epoll_ctl(socket->server->epoll_fd, EPOLL_CTL_ADD, socket->fd, &event) < 0)
                 socket->broken = true;
         flush(socket);
         (void)pthread_mutex_unlock(&socket->lock);
@@ -366,20 +390,10 @@ bool rt_http_socket_tick(struct rt_http_socket *socket, uint64_t now, bool cut) 
 
 /* ---- the opening ---- */
 
-static void set_up(int fd, int connection_fd) {
-        int on = 1;
-        (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-        /* under TLS fd is one end of a socketpair, and MHD writes to the other descriptor */
-        (void)setsockopt(connection_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-}
-
-static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *con_cls, const char *extra, size_t extra_size,
-                       MHD_socket fd, struct MHD_UpgradeResponseHandle *upgrade) {
-        struct rt_http_socket *socket = cls;
-        struct rt_http_conn *conn = rt_http_conn_of(mhd);
-        struct rt_http_request *request = con_cls;
+/* From MHD's thread: the connection is ours from now on. */
+static void take(struct rt_http_socket *socket, struct rt_http_request *request, struct rt_http_conn *conn, int fd) {
         struct rt_http *server = socket->server;
+        int on = 1;
         (void)pthread_mutex_lock(&request->lock);
         request->socket = NULL;
         (void)pthread_mutex_unlock(&request->lock);
@@ -387,36 +401,69 @@ static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *con_cls, con
         if (conn->watched) /* a descriptor can be in an epoll once */
                 (void)epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
         conn->watched = false;
-        set_up(fd, conn->fd);
+        (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         (void)pthread_mutex_unlock(&conn->lock);
-        socket->upgrade = upgrade;
-        socket->extra = extra_size ? malloc(extra_size) : NULL;
-        if (socket->extra)
-                memcpy(socket->extra, extra, socket->extra_size = extra_size);
         (void)pthread_mutex_lock(&socket->lock);
         socket->fd = fd;
         (void)pthread_mutex_unlock(&socket->lock);
+}
+
+static void pass_on(struct rt_http_socket *socket, bool good) {
+        struct rt_http *server = socket->server;
         (void)pthread_mutex_lock(&server->lock);
-        bool stopped = server->stop || (extra_size && !socket->extra);
-        if (!stopped) {
+        good = good && !server->stop;
+        if (good) {
                 socket->next = server->incoming;
                 server->incoming = socket;
         }
         (void)pthread_mutex_unlock(&server->lock);
-        if (stopped)
-                end(socket, 1006);
-        else
+        if (good)
                 rt_http_wake(server);
+        else
+                end(socket, 1006);
+}
+
+static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *con_cls, const char *extra, size_t extra_size,
+                       MHD_socket fd, struct MHD_UpgradeResponseHandle *upgrade) {
+        struct rt_http_socket *socket = cls;
+        take(socket, con_cls, rt_http_conn_of(mhd), fd);
+        socket->upgrade = upgrade;
+        socket->extra = extra_size ? malloc(extra_size) : NULL;
+        if (socket->extra)
+                memcpy(socket->extra, extra, socket->extra_size = extra_size);
+        pass_on(socket, !extra_size || socket->extra);
+}
+
+void rt_http_socket_take_over(struct rt_http_socket *socket, struct rt_http_request *request) {
+        struct rt_http_conn *conn = request->conn;
+        socket->session = rt_http_secure_session(request->mhd);
+        socket->suspended = request->mhd;
+        MHD_suspend_connection(request->mhd);
+        take(socket, request, conn, conn->fd);
+        pass_on(socket, socket->session != NULL);
+}
+
+/* Under TLS we say it ourselves, at the head of the queue. */
+static int queue_handshake(struct rt_http_socket *socket, const struct rt_http_request *request) {
+        rt_auto_buf struct rt_buf text = RT_BUF(1024);
+        if (rt_http_upgrade_text(request, socket->config.protocol, &text) < 0 || make_room(socket, text.size) < 0)
+                return -1;
+        memcpy(socket->queue, text.data, text.size);
+        socket->used = text.size;
+        return 0;
 }
 
 struct rt_http_socket *rt_http_socket_open(struct rt_http_request *request,
                                            const struct rt_http_socket_config *config) {
         if (rt_http_gone(request) || rt_http_refuse_socket(request))
                 return NULL;
+        bool secure = request->server->config.tls_certificate;
         struct rt_http_socket *socket = new_socket(request->server, config);
         struct MHD_Response *response =
-                socket ? rt_http_upgrade(request, config->protocol, on_upgrade, socket) : NULL;
-        if (!response) {
+                socket && !secure ? rt_http_upgrade(request, config->protocol, on_upgrade, socket) : NULL;
+        if (!socket || (secure ? queue_handshake(socket, request) < 0 : !response)) {
                 rt_http_socket_let_go(socket);
                 rt_http_refuse(request, 500, "the WebSocket could not be opened");
                 return NULL;

@@ -114,6 +114,7 @@ int rt_http_stream_write(struct rt_http_stream *stream, const void *data, size_t
         struct rt_http_request *request = request_of(stream);
         struct timespec until = in_ms(timeout_ms);
         const char *from = data;
+        struct rt_http *server = request->server;
         (void)pthread_mutex_lock(&request->lock);
         bool there = !request->gone && !request->finished;
         while (there && size) {
@@ -123,10 +124,12 @@ int rt_http_stream_write(struct rt_http_stream *stream, const void *data, size_t
                 size_t n = ring_put(stream, from, size);
                 from += n;
                 size -= n;
-                if (request->suspended) {
-                        request->suspended = false;
-                        MHD_resume_connection(request->mhd);
-                }
+                struct MHD_Connection *mhd = rt_http_to_resume(request);
+                if (!mhd)
+                        continue;
+                (void)pthread_mutex_unlock(&request->lock);
+                rt_http_resume(server, mhd);
+                (void)pthread_mutex_lock(&request->lock);
         }
         (void)pthread_mutex_unlock(&request->lock);
         return there ? 0 : -1;
@@ -138,10 +141,9 @@ void rt_http_stream_close(struct rt_http_stream *stream) {
         struct rt_http_request *request = request_of(stream);
         (void)pthread_mutex_lock(&request->lock);
         stream->closed = true;
-        if (request->suspended) {
-                request->suspended = false;
-                MHD_resume_connection(request->mhd);
-        }
+        struct rt_http *server = request->server;
+        struct MHD_Connection *mhd = rt_http_to_resume(request);
         (void)pthread_mutex_unlock(&request->lock);
+        rt_http_resume(server, mhd);
         rt_http_let_go(request);
 }

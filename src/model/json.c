@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/json.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,10 +108,22 @@ void rt_json_null(struct rt_json *json) {
         literal(json, "null");
 }
 
+/* By hand: an outcome has some fifty numbers, and printf's code is cold each time. Writes backwards, at least least digits;
+ * the first character. */
+static char *digits_before(char *end, uint64_t value, unsigned least) {
+        for (; value > 0 || least > 0; value /= 10, least -= least > 0)
+                *--end = (char)('0' + value % 10);
+        return end;
+}
+
 void rt_json_int(struct rt_json *json, int64_t value) {
         char text[32];
-        (void)snprintf(text, sizeof text, "%" PRId64, value);
-        literal(json, text);
+        char *end = text + sizeof text;
+        char *at = digits_before(end, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, 1);
+        if (value < 0)
+                *--at = '-';
+        begin_value(json);
+        add(json, at, (size_t)(end - at));
 }
 
 void rt_json_decimal(struct rt_json *json, uint64_t value, unsigned digits) {
@@ -120,13 +131,18 @@ void rt_json_decimal(struct rt_json *json, uint64_t value, unsigned digits) {
         for (unsigned i = 0; i < digits; i++)
                 unit *= 10;
         char text[48];
-        int n = snprintf(text, sizeof text, "%" PRIu64, value / unit);
-        if (value % unit) {
-                n += snprintf(text + n, sizeof text - (size_t)n, ".%0*" PRIu64, (int)digits, value % unit);
-                while (text[n - 1] == '0')
-                        text[--n] = 0;
+        char *end = text + sizeof text;
+        char *at = end;
+        uint64_t rest = value % unit;
+        if (rest) {
+                for (; rest % 10 == 0; digits--)
+                        rest /= 10;
+                at = digits_before(at, rest, digits);
+                *--at = '.';
         }
-        literal(json, text);
+        at = digits_before(at, value / unit, 1);
+        begin_value(json);
+        add(json, at, (size_t)(end - at));
 }
 
 /* Puts '.' where the locale has its own decimal point, and makes sure that a reader sees a real number. */

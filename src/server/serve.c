@@ -2,7 +2,8 @@
  *
  * "retort serve": puts configuration, service and API together, says where it listens, and waits for signals.
  *
- *   start  prepare the process, read the configuration, open the service (which starts the jailer), give up root, listen
+ *   start  prepare the process, read the configuration, open the service (which starts the jailer), give up root, listen,
+ *          give up the system calls that are not needed any more
  *   HUP    keys, quotas and limits anew; what is wrong in the file is said, and nothing changes
  *   TERM   no new connections; what runs may end until server.drain_timeout; a second signal ends at once
  *
@@ -217,7 +218,12 @@ static int start(struct serving *s, struct retort_error *err) {
         if (r == 0 && new_secret)
                 say(s->cli->err, "retortd: webhooks are signed with this key; it is shown this once: %s\n",
                     s->config->jobs_callback_secret);
-        return r < 0 ? r : rt_api_open(&s->api, s->service, s->sockets, s->n_sockets, err);
+        if (r == 0)
+                r = rt_api_open(&s->api, s->service, s->sockets, s->n_sockets, err);
+        struct retort_error why = { 0 };
+        if (r == 0 && rt_host_filter(&why) < 0) /* as in some containers: boxes say what they lack, and so does this */
+                say(s->cli->err, "retortd: goes on without a system call policy of its own: %s\n", why.message);
+        return r;
 }
 
 /* ---- until it ends ---- */

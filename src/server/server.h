@@ -35,6 +35,9 @@ int rt_host_prepare(struct retort_error *err);
 /* Gives the database (and its directory, when it is ours) to config->server_user and becomes that user. Nothing when none is
  * named or this is not root. */
 int rt_host_become(const struct rt_config *config, bool own_directory, struct retort_error *err);
+/* server/filter.c: puts every thread under the server's system call policy for good (no_new_privs must be set). After it no
+ * jailer can be started. */
+int rt_host_filter(struct retort_error *err);
 
 /* server/systemd.c */
 /* The sockets that systemd opened, for this process (LISTEN_PID): how many; they begin at descriptor 3. */

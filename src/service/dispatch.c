@@ -122,10 +122,11 @@ static bool refuse(struct rt_refusal *refusal, bool busy, const char *quota) {
 /* Under the lock: whether there is room for one more run. One tenant may not take the last quarter of the queue. */
 static bool has_room(struct rt_service *service, struct rt_tenant *tenant, uint64_t memory, struct rt_refusal *refusal) {
         uint64_t most = atomic_load(&service->config)->queue_max_runs;
-        bool all_busy = service->n_active >= service->n_workers;
-        if (all_busy && service->queue.lengths[RT_QUEUE_RUN] >= most)
+        /* what an idle worker is about to take does not wait */
+        uint64_t idle = service->n_active < service->n_workers ? service->n_workers - service->n_active : 0;
+        if (service->queue.lengths[RT_QUEUE_RUN] >= most + idle)
                 return refuse(refusal, true, "queue.max_runs");
-        if (all_busy && most > 4 && tenant->waiting_runs >= most - most / 4)
+        if (most > 4 && tenant->waiting_runs >= most - most / 4 + idle)
                 return refuse(refusal, false, "queue.max_runs");
         return rt_tenant_fits(tenant, memory, rt_now_ns(), refusal);
 }

@@ -11,18 +11,8 @@ import time
 import uuid
 
 import pytest
-from conftest import BIN, RUNTIMES, environment, eventually, processes_with
-
-
-def orphaned_cgroups():
-    """Control groups of jailers that are no more. Jailers of others may be at work beside this test."""
-    found = set()
-    for folder, names, _ in os.walk("/sys/fs/cgroup"):
-        for name in names:
-            match = re.fullmatch(r"retort\.(\d+)", name)
-            if match and not os.path.exists(f"/proc/{match[1]}"):
-                found.add(f"{folder}/{name}")
-    return found
+from conftest import BIN, RUNTIMES, environment, eventually
+from leftovers import orphaned_cgroups, processes_with
 
 
 @pytest.fixture
@@ -36,10 +26,10 @@ def clean(retort, tmp_path_factory):
 
     run.file, run.folder, run.scratch = retort.file, retort.folder, scratch
     yield run
-    assert eventually(lambda: not processes_with(marker), 5), processes_with(marker)
+    assert eventually(lambda: not processes_with(marker)), processes_with(marker)
     assert list(scratch.iterdir()) == []
     assert pathlib.Path("/proc/self/mountinfo").read_text() == mounts
-    assert eventually(lambda: not orphaned_cgroups() - orphans, 5)
+    assert eventually(lambda: not orphaned_cgroups() - orphans)
 
 
 def refused(done, *words):
@@ -118,7 +108,7 @@ def test_odd_output(clean):
     assert outcome["stdout"] == "x" * 1_000_000
     begun = time.monotonic()
     outcome = clean("run", "-l", "bash", "--json", "-c", "yes | head -c 10G").outcome
-    assert outcome["status"] == "output_limit" and len(outcome["stdout"]) == 16 << 20 and time.monotonic() - begun < 15
+    assert outcome["status"] == "output_limit" and len(outcome["stdout"]) == 16 << 20 and time.monotonic() - begun < 30
 
 
 def test_a_full_disk_of_the_box(clean):
@@ -188,11 +178,11 @@ def test_a_kernel_that_refuses_a_namespace(clean, name, missing):
         pytest.skip("this host lets nobody make a user namespace")
     before = f"echo 0 > /proc/sys/user/max_{name}_namespaces && " if name else ""
     command = f"{before} exec '{BIN / 'retort'}' run --isolation minimal -l bash --json -c 'echo x'"
-    done = subprocess.run(["unshare", "-Ur", "sh", "-c", command], capture_output=True, timeout=30,
+    done = subprocess.run(["unshare", "-Ur", "sh", "-c", command], capture_output=True, timeout=60,
                           env=environment(TMPDIR=str(clean.scratch)), cwd=clean.folder)
     assert done.returncode == 0, done
     assert b'"stdout":"x\\n"' in done.stdout.replace(b" ", b"") and missing.encode() in done.stdout
     assert b'"strong"' not in done.stdout
-    strong = subprocess.run(["unshare", "-Ur", "sh", "-c", command.replace("minimal", "strong")], capture_output=True, timeout=30,
+    strong = subprocess.run(["unshare", "-Ur", "sh", "-c", command.replace("minimal", "strong")], capture_output=True, timeout=60,
                             env=environment(TMPDIR=str(clean.scratch)), cwd=clean.folder)
     assert strong.returncode == 125 and strong.stdout == b"" and b"`strong` is asked for" in strong.stderr, strong

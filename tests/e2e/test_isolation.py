@@ -16,7 +16,8 @@ import uuid
 
 import pytest
 
-from conftest import BIN, LONGEST_S, RUNTIMES, eventually, processes_with
+from conftest import BIN, LONGEST_S, RUNTIMES, eventually
+from leftovers import processes_with
 
 NOBODY = 65534
 IS_ROOT = os.geteuid() == 0
@@ -182,7 +183,7 @@ class Place:
 
     def close(self):
         for group in self.groups:
-            eventually(lambda: not (group / "cgroup.procs").read_text().strip(), 5)
+            eventually(lambda: not (group / "cgroup.procs").read_text().strip())
             for path in sorted(group.rglob("*"), reverse=True):
                 if path.is_dir():
                     path.rmdir()
@@ -256,7 +257,7 @@ def test_program(places, languages, setting, name):
     if program.hit:
         assert outcome["limit"]["name"] == program.hit
         check_measured(outcome, setting)
-    assert eventually(lambda: not place.left(), 3), place.left()
+    assert eventually(lambda: not place.left()), place.left()
 
 
 def check_measured(outcome, setting):
@@ -300,7 +301,7 @@ def test_less_than_asked_for_is_refused_in_words(places, user, without, asked):
     status, out, err = place("run", "--isolation", asked, *words, "-l", "bash", "-c", "echo ran")
     assert status == 125 and out == ""
     assert f"`{asked}`" in err and "missing: " in err and len(err.splitlines()) == 1
-    assert eventually(lambda: not place.left(), 3), place.left()
+    assert eventually(lambda: not place.left()), place.left()
 
 
 def test_a_box_without_any_wall_to_other_processes_is_refused(places):
@@ -309,7 +310,7 @@ def test_a_box_without_any_wall_to_other_processes_is_refused(places):
     status, out, err = place("run", "--isolation", "minimal", "--without", "mount-namespace,landlock", "-l", "bash",
                              "-c", "cat /proc/$PPID/environ; echo ran")
     assert status == 125 and out == "" and "no Landlock" in err
-    assert eventually(lambda: not place.left(), 3), place.left()
+    assert eventually(lambda: not place.left()), place.left()
 
 
 def test_run_refuses_minimal_unless_asked(places):
@@ -318,7 +319,7 @@ def test_run_refuses_minimal_unless_asked(places):
 
 
 def test_peak_memory_by_polling(places):
-    outcome = places("nobody").run("python", "x = bytearray(150 << 20)\nimport time; time.sleep(0.1)")
+    outcome = places("nobody").run("python", "x = bytearray(150 << 20)\nimport time; time.sleep(1)")
     assert outcome["status"] == "ok"
     assert 150 * MB < outcome["usage"]["peak_memory_bytes"] < 190 * MB
 
@@ -326,11 +327,11 @@ def test_peak_memory_by_polling(places):
 def test_cpu_by_polling(places):
     outcome = places("nobody").run("python", "import time\nwhile time.process_time() < 0.4: pass")
     assert outcome["status"] == "ok"
-    assert 400 <= outcome["usage"]["cpu_ms"] < 600
+    assert 400 <= outcome["usage"]["cpu_ms"] < 1000
 
 
 def test_processes_by_polling(places):
-    outcome = places("nobody").run("bash", "for i in {1..9}; do sleep 0.3 & done; wait")
+    outcome = places("nobody").run("bash", "for i in {1..9}; do sleep 3 & done; wait")
     assert outcome["status"] == "ok" and outcome["usage"]["processes"] == 10
 
 
@@ -364,7 +365,7 @@ echo own >own && cat own && echo tmp >"$TMPDIR/t" && cat "$TMPDIR/t" && echo nul
         assert not pathlib.Path("/tmp/retort-test-stray").exists()
     finally:
         shutil.rmtree(open_to_all)
-    assert eventually(lambda: not place.left(), 3), place.left()
+    assert eventually(lambda: not place.left()), place.left()
 
 
 DAEMON = """
@@ -385,7 +386,7 @@ def test_no_daemon_outlives_its_run(places, user, without):
     outcome = place.run("python", DAEMON.replace("{mark}", mark), *(["--without", without] if without else []))
     assert outcome["status"] == "ok", outcome
     assert processes_with(mark) == []
-    assert eventually(lambda: not place.left(), 3), place.left()
+    assert eventually(lambda: not place.left()), place.left()
 
 
 # ---- killed in the middle ----
@@ -419,8 +420,8 @@ def test_killed(places, user, without, victim):
     place, mark = places(user), f"killed-{uuid.uuid4().hex}"
     process, pids = started(place, mark, without)
     os.kill(pids[victim], 9)
-    out, err = process.communicate(timeout=10)
-    assert eventually(lambda: processes_with(mark) == [], 3), processes_with(mark)
+    out, err = process.communicate(timeout=LONGEST_S)
+    assert eventually(lambda: processes_with(mark) == []), processes_with(mark)
     if victim == "command":
         assert process.returncode == -9
     else:
@@ -429,7 +430,7 @@ def test_killed(places, user, without, victim):
         assert len(err.strip()) > len(b"retort: internal, wall"), err
     if victim == "jailer":  # who cleans up after a jailer is the next one
         place.run("bash", "true", "--without", "mount-namespace")
-    assert eventually(lambda: not place.left(), 3), place.left()
+    assert eventually(lambda: not place.left()), place.left()
 
 
 @pytest.mark.parametrize("user,without", KILLED)
@@ -442,10 +443,10 @@ def test_all_killed_at_once(places, user, without):
         os.kill(pid, 19)
     for pid in pids.values():
         os.kill(pid, 9)
-    process.communicate(timeout=10)
+    process.communicate(timeout=LONGEST_S)
     place.run("bash", "true", "--without", "mount-namespace")
     if (user, without) in (("root", f"pid-namespace,{GROUPS}"), ("nobody", "user-namespace")):
         for pid in processes_with(mark):  # known: nothing on such a host can still find it
             os.kill(pid, 9)
-    assert eventually(lambda: processes_with(mark) == [], 3), processes_with(mark)
-    assert eventually(lambda: not place.left(), 3), place.left()
+    assert eventually(lambda: processes_with(mark) == []), processes_with(mark)
+    assert eventually(lambda: not place.left()), place.left()

@@ -222,10 +222,10 @@ def canaries(strong_host, tmp_path_factory):
 
 @pytest.fixture
 def host_unchanged(corner):
-    """Compares the host before and after; what needs a moment to go has two seconds."""
+    """Compares the host before and after; what needs a moment to go has ten seconds."""
     before = corner.picture()
     yield before
-    eventually(lambda: corner.picture() == before, 2)
+    eventually(lambda: corner.picture() == before, 10)
     after = corner.picture()
     for what, value in before.items():
         assert after[what] == value, f"{what} changed"

@@ -15,7 +15,7 @@ import fcntl, os, time
 fd = os.open("{SHARED}", os.O_RDONLY)
 fcntl.flock(fd, fcntl.LOCK_EX)
 print("ready", flush=True)
-time.sleep(3)
+time.sleep(9)
 """
 
 WATCHES = f"""
@@ -24,7 +24,7 @@ libc = ctypes.CDLL(None)
 fd = libc.inotify_init1(0)
 libc.inotify_add_watch(fd, b"{SHARED}", 0x21)  # read, opened
 print("ready", flush=True)
-print("seen" if select.select([fd], [], [], 2)[0] else "nothing", flush=True)
+print("seen" if select.select([fd], [], [], 8)[0] else "nothing", flush=True)
 """
 
 
@@ -43,7 +43,7 @@ def guest(corner, host_unchanged):
     yield start
     for one in started:
         one.terminate()
-        one.wait(10)
+        one.wait(60)
         one.stdout.close()
 
 

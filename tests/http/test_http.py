@@ -2,7 +2,7 @@
 """src/http from outside: raw sockets against tests/http/test-http.c. What each of libmicrohttpd's pitfalls would do is
 tried, and what bad clients do."""
 import base64, concurrent.futures, contextlib, hashlib, http.client, json, os, pathlib, re, select, signal, socket, ssl
-import struct, subprocess, threading, time
+import statistics, struct, subprocess, threading, time
 
 import pytest
 
@@ -20,7 +20,7 @@ class Server:
         self.port = int(first[1])
         self.tls = None
 
-    def connect(self, timeout=10, buffer=None):
+    def connect(self, timeout=30, buffer=None):
         sock = socket.socket()
         if buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
@@ -36,12 +36,23 @@ class Server:
     def stats(self):
         return json.loads(self.ask("GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").body)
 
-    def wait_for(self, condition, seconds=5):
-        end = time.time() + seconds * SLOW
+    def wait_for(self, condition, seconds=30):
+        end = time.time() + seconds
         while not condition(now := self.stats()):
             assert time.time() < end, now
             time.sleep(0.02)
         return now
+
+    def stands_still(self, name):
+        """The counts, once this one did not change for a while; a busy machine may take its time to get there."""
+        now, end = self.stats(), time.time() + 30
+        while True:
+            assert time.time() < end, now
+            before = now
+            time.sleep(0.5)
+            now = self.stats()
+            if now[name] == before[name]:
+                return now
 
     def ask(self, text, **options):
         with self.connect(**options) as sock:
@@ -53,7 +64,7 @@ class Server:
         if self.process.poll() is None:
             with contextlib.suppress(BrokenPipeError):
                 self.order(f"close {deadline}")
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, (self.process.returncode, out, err)
         assert err == "", err
         took = int(re.search(r"^closed (\d+)", out, re.M)[1])
@@ -264,7 +275,7 @@ def test_connections_are_kept_and_requests_may_be_pipelined(shared):
             rest = answer.rest
             bodies.append(answer.body)
         assert bodies == [b"one", b"two", b"xxxxxxxxx\n" * 2, b"three"]
-    connection = http.client.HTTPConnection("127.0.0.1", shared.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", shared.port, timeout=30)
     for i in range(50):
         connection.request("POST", "/later", str(i))
         assert connection.getresponse().read() == str(i).encode()
@@ -302,7 +313,7 @@ def test_headers_of_answers_cannot_be_injected(shared, value):
 def test_curl_agrees(shared, tmp_path):
     (tmp_path / "body").write_bytes(os.urandom(2_000_000))
     url = f"http://localhost:{shared.port}"
-    run = lambda *args: subprocess.run(["/usr/bin/curl", "-sS", "--max-time", "10", *args], capture_output=True, check=True).stdout
+    run = lambda *args: subprocess.run(["/usr/bin/curl", "-sS", "--max-time", "60", *args], capture_output=True, check=True).stdout
     assert run("--data-binary", f"@{tmp_path}/body", f"{url}/later") == (tmp_path / "body").read_bytes()
     assert run("-H", "Transfer-Encoding: chunked", "--data-binary", f"@{tmp_path}/body", f"{url}/echo") == \
         (tmp_path / "body").read_bytes()
@@ -341,7 +352,7 @@ def test_heads_that_can_be_read_in_two_ways_are_refused(shared, headers, status,
     "GET\r\n\r\n"])
 def test_rubbish_is_not_answered_with_success(shared, text):
     try:
-        assert shared.ask(text, timeout=5).status >= 400
+        assert shared.ask(text).status >= 400
     except ConnectionError:
         pass
     assert shared.ask(get("/echo")).status == 200
@@ -444,7 +455,7 @@ def test_large_heads_are_refused(shared):
     for text in get("/echo", "X-A: " + "a" * 40_000), get("/" + "a" * 40_000):
         answer = shared.ask(text)
         assert answer.status == 431 and "larger" in answer.problem()
-    assert shared.ask(get("/echo", *["A: b"] * 6000)).status == 431  # MHD's own words: it has no room for them
+    assert shared.ask(get("/echo", *["A: b"] * 6000)).status == 431  # MHD's own words, and why: http.h
     with contextlib.suppress(ConnectionError):
         assert shared.ask(get("/echo", "X-A: " + "a" * 3_000_000)).status == 431
 
@@ -511,7 +522,7 @@ def test_slow_heads_are_cut():
         with server.connect() as sock:  # in a second request
             sock.sendall((get("/echo") + "GET /echo HTTP/1.1\r\n").encode())
             assert Answer(sock, Answer(sock).rest).status == 408
-        assert time.time() - began < 5 * SLOW
+        assert time.time() - began < 30
 
 
 def test_slow_bodies_are_cut():
@@ -530,11 +541,11 @@ def test_slow_bodies_are_cut():
 
 
 def test_idle_connections_end_quietly_and_busy_ones_do_not():
-    with serving("idle_ms=500", "head_ms=400", "body_ms=400") as server:
+    with serving("idle_ms=2000", "head_ms=1500", "body_ms=1500") as server:
         with server.connect() as idle, server.connect() as busy:
             idle.sendall(get("/echo").encode())
             assert Answer(idle).status == 200
-            busy.sendall(get("/stream?n=2&delay=1500").encode())
+            busy.sendall(get("/stream?n=2&delay=5000").encode())
             assert idle.recv(100) == b""
             assert Answer(busy).body == b"xxxxxxxxx\n" * 2
 
@@ -556,16 +567,16 @@ def test_a_client_that_leaves_while_it_waits_is_noticed(shared, leave):
         assert sock.recv(1) == b""
     sock.close()
     shared.wait_for(lambda s: s["gone"] == before["gone"] + 1)
-    assert time.time() - began < 1 * SLOW
+    assert time.time() - began < 30, "noticed, and not timed out"
 
 
 def test_a_client_that_leaves_a_silent_stream_is_noticed(shared):
     before = shared.stats()
     sock = shared.connect()
-    sock.sendall(get("/stream?n=2&delay=1000").encode())
+    sock.sendall(get("/stream?n=2&delay=5000").encode())
     sock.recv(1000)
     sock.close()
-    shared.wait_for(lambda s: s["gone"] == before["gone"] + 1, seconds=0.9)
+    shared.wait_for(lambda s: s["gone"] == before["gone"] + 1, seconds=4)
     after = shared.wait_for(lambda s: s["streams"] == 0)
     assert after["refused_writes"] == before["refused_writes"] + 1
 
@@ -610,25 +621,22 @@ def test_a_client_that_only_stops_sending_gets_an_answer_that_is_there(shared):
 def test_pieces_come_as_they_are_written(shared):
     with shared.connect() as sock:
         began = time.time()
-        sock.sendall(get("/stream?n=5&delay=100").encode())
+        sock.sendall(get("/stream?n=5&delay=200").encode())
         times, data = [], b""
         while b"0\r\n\r\n" not in data:
             more = sock.recv(65536)
             if b"xxxx" in more:
                 times.append(time.time() - began)
             data += more
-        assert len(times) == 5 and times[0] < 0.08 * SLOW, times
+        assert len(times) > 1 and times[-1] - times[0] > 0.4, times  # 0.8 apart, and a busy machine
 
 
 def test_a_slow_reader_slows_the_writer(shared):
     before = shared.stats()
     with shared.connect(buffer=65536, timeout=20) as sock:
         sock.sendall(get("/stream?n=1500&size=10000&buffer=20000").encode())
-        time.sleep(0.5)
-        held = shared.stats()
-        time.sleep(0.3)
-        still = shared.stats()
-        assert held["sent"] == still["sent"] < before["sent"] + 12_000_000
+        still = shared.stands_still("sent")
+        assert before["sent"] < still["sent"] < before["sent"] + 12_000_000
         assert still["kib"] < before["kib"] + 8000 * SLOW
         assert len(Answer(sock).body) == 15_000_000
 
@@ -644,7 +652,7 @@ def test_200_streams_at_once():
     with serving("threads=2") as server:
         socks = [server.connect(timeout=30) for _ in range(200)]
         for sock in socks:
-            sock.sendall(get("/stream?n=20&delay=20&size=100").encode())
+            sock.sendall(get("/stream?n=20&delay=200&size=100").encode())
         server.wait_for(lambda s: s["streams"] > 150)
         for sock in socks:
             assert Answer(sock).body == (b"x" * 99 + b"\n") * 20
@@ -656,7 +664,7 @@ def test_half_of_200_streams_are_left(shared):
     socks = [shared.connect(timeout=30) for _ in range(200)]
     before = shared.stats()["gone"]
     for sock in socks:
-        sock.sendall(get("/stream?n=40&delay=20&size=100").encode())
+        sock.sendall(get("/stream?n=40&delay=150&size=100").encode())
     shared.wait_for(lambda s: s["streams"] == 200)
     for sock in socks[::2]:
         sock.close()
@@ -695,11 +703,15 @@ def test_connections_are_limited():
             assert Answer(sock).status == 200
         for sock in socks:
             sock.close()
-        time.sleep(0.1)
-        assert server.ask(get("/echo")).status == 200
+        end = time.time() + 30
+        while True:  # until it has seen that they are gone
+            with contextlib.suppress(ConnectionError):
+                assert server.ask(get("/echo")).status == 200
+                break
+            assert time.time() < end
+            time.sleep(0.02)
     with serving("per_ip=3") as server:
         socks = [server.connect() for _ in range(3)]
-        time.sleep(0.1)
         with pytest.raises(ConnectionError):
             server.ask(get("/echo"))
         for sock in socks:
@@ -722,7 +734,7 @@ def test_closing_with_suspended_requests_and_open_streams():
     # a writer that sleeps keeps its stream till it wakes: end it with the process, not by waiting 20 s
     server.order("close 300")
     line = server.process.stdout.readline().split()
-    assert line[0] == "closed" and 250 <= int(line[1]) < 1500 * SLOW, line
+    assert line[0] == "closed" and 250 <= int(line[1]) < 15000, line
     for peer in peers:
         assert peer.closed() == 1001
     server.process.kill()
@@ -736,10 +748,10 @@ def test_closing_lets_what_is_under_way_finish():
         assert Answer(kept).status == 200
         sock.sendall(get("/stream?n=5&delay=100").encode())
         server.wait_for(lambda s: s["streams"] == 1)
-        server.order("close 5000")
+        server.order("close 20000")
         assert Answer(sock).body == b"xxxxxxxxx\n" * 5
         took, left = server.close()
-        assert took < 2000 * SLOW and left["gone"] == "0"
+        assert took < 15000 and left["gone"] == "0"
 
 
 def test_quiescing_takes_nobody_new_and_keeps_who_is_there():
@@ -810,7 +822,7 @@ def test_a_stale_unix_socket_is_replaced_and_one_in_use_is_not(tmp_path):
     with socket.socket(socket.AF_UNIX) as old:
         old.bind(path)
     with serving(f"listen=unix:{path}"):
-        second = subprocess.run([PROGRAM, f"listen=unix:{path}"], capture_output=True, text=True, timeout=5)
+        second = subprocess.run([PROGRAM, f"listen=unix:{path}"], capture_output=True, text=True, timeout=60)
         assert second.stdout.startswith("failed 0 ") and "cannot listen on unix:" in second.stdout
         assert os.path.exists(path)
 
@@ -832,7 +844,7 @@ def test_inherited_sockets_stay_open_for_the_next_server():
     (["listen=127.0.0.1:-1"], "cannot listen on"), (["listen=unix:"], "needs a path"), (["fd=0"], "not a listening socket"),
     (["listen=192.0.2.1:0"], "Cannot assign"), (["listen=unix:/nowhere/at/all"], "No such file")])
 def test_what_cannot_be_listened_on_is_said(settings, words):
-    done = subprocess.run([PROGRAM, *settings], capture_output=True, text=True, timeout=5, stdin=subprocess.DEVNULL)
+    done = subprocess.run([PROGRAM, *settings], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     assert done.returncode == 1 and words in done.stdout and done.stdout.startswith("failed 0 "), done.stdout
 
 
@@ -850,7 +862,7 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def secure(certificate):
-    with serving(f"certificate={certificate}/cert", f"key={certificate}/key", "head_ms=1000", "body=100000") as server:
+    with serving(f"certificate={certificate}/cert", f"key={certificate}/key", "head_ms=3000", "body=100000") as server:
         server.tls = ssl.create_default_context(cafile=certificate / "cert")
         yield server
 
@@ -868,9 +880,9 @@ def test_tls_clients_that_leave_or_never_begin(secure):
     before = secure.stats()["gone"]
     sock.close()
     secure.wait_for(lambda s: s["gone"] == before + 1)
-    with socket.create_connection(("127.0.0.1", secure.port), timeout=5 * SLOW) as silent:
+    with socket.create_connection(("127.0.0.1", secure.port), timeout=30) as silent:
         assert silent.recv(1) == b""
-    with socket.create_connection(("127.0.0.1", secure.port), timeout=5 * SLOW) as plain:
+    with socket.create_connection(("127.0.0.1", secure.port), timeout=30) as plain:
         plain.sendall(get("/echo").encode())
         with contextlib.suppress(ConnectionError):
             assert b"200 OK" not in plain.recv(1000)
@@ -879,13 +891,18 @@ def test_tls_clients_that_leave_or_never_begin(secure):
 def test_websocket_over_tls(secure):
     before = secure.stats()
     with Peer(secure) as peer:
-        began = time.time()
+        took = []
         for i in range(50):
+            began = time.time()
             peer.send(2, os.urandom(10) + bytes([i]))
             assert peer.recv()[1][-1] == i
-        assert time.time() - began < 0.8 * SLOW, "40 ms each without TCP_NODELAY"
-        peer.send(2, b"x" * 50_000)
-        assert peer.recv() == (2, b"x" * 50_000)
+            took.append(time.time() - began)
+        assert statistics.median(took) < 0.03, "40 ms each without TCP_NODELAY"
+        for size in 50_000, 1_000_000:  # MHD itself would pass them on four bytes at a time: seconds
+            began = time.time()
+            peer.send(2, b"x" * size)
+            assert peer.recv() == (2, b"x" * size)
+            assert time.time() - began < 2
         peer.send(8, struct.pack(">H", 1000))
         assert peer.closed() == 1000
     after = secure.wait_for(lambda s: s["socket_ends"] == before["socket_ends"] + 1)
@@ -897,10 +914,36 @@ def test_websocket_over_tls(secure):
     assert secure.stats()["inheritable"] == 0
 
 
+def test_websockets_over_tls_and_the_end(certificate):
+    """Open ones are told 1001, one in the middle of a flood nobody reads is cut, and nothing is left."""
+    server = Server("listen=127.0.0.1:0", f"certificate={certificate}/cert", f"key={certificate}/key", "threads=2")
+    server.tls = ssl.create_default_context(cafile=certificate / "cert")
+    try:
+        peers = [Peer(server, "/ws?protocol=chat.v1") for _ in range(20)]
+        flood = Peer(server, "/ws?flood=3000&size=100000&queue=50000", buffer=4096)
+        assert peers[0].answer.headers["sec-websocket-protocol"] == "chat.v1"
+        for round_ in range(3):
+            for i, peer in enumerate(peers):
+                peer.send(1, f"{round_} {i}".encode())
+            for i, peer in enumerate(peers):
+                assert peer.recv() == (1, f"{round_} {i}".encode())
+        for peer in peers[:5]:
+            peer.sock.close()
+        server.wait_for(lambda s: s["socket_ends"] == 5)
+        server.order("close 100")
+        for peer in peers[5:]:
+            assert peer.closed() == 1001
+        server.close()
+        flood.sock.close()
+    finally:
+        server.process.kill()
+        server.process.communicate()
+
+
 def test_a_bad_certificate_is_said(tmp_path):
     (tmp_path / "bad").write_text("no certificate")
     done = subprocess.run([PROGRAM, "listen=127.0.0.1:0", f"certificate={tmp_path}/bad", f"key={tmp_path}/bad"],
-                          capture_output=True, text=True, timeout=5)
+                          capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and done.stdout.startswith("failed 0 ") and "cannot start to serve" in done.stdout
     assert "no reason" not in done.stdout
 
@@ -908,25 +951,31 @@ def test_a_bad_certificate_is_said(tmp_path):
 # ---- WebSockets: pitfalls 3 and 4 among them
 
 
+@pytest.fixture(scope="module", params=["plain", "tls"])
+def either(request):
+    """The server that speaks plainly, and the one that speaks TLS: their sockets are read and written in ways of their own."""
+    return request.getfixturevalue("shared" if request.param == "plain" else "secure")
+
+
 @pytest.mark.parametrize("text, status", [
     (upgrade(version="12"), 426), (upgrade(version=""), 426), (upgrade(connection="keep-alive"), 426), (upgrade(to="h2c"), 426),
     (upgrade(method="POST"), 426), (upgrade(key="short"), 400), (upgrade(key="!!hlIHNhbXBsZSBub25jZQ=="), 400),
     (upgrade(key="dGhlIHNhbXBsZSBub25jZQAA"), 400), (get("/ws"), 426), (upgrade().replace("HTTP/1.1", "HTTP/1.0"), 426)])
-def test_wrong_handshakes_are_refused(shared, text, status):
-    before = shared.stats()["sockets"]
-    answer = shared.ask(text)
+def test_wrong_handshakes_are_refused(either, text, status):
+    before = either.stats()["sockets"]
+    answer = either.ask(text)
     assert answer.status == status and answer.problem()
     if status == 426:
         assert answer.headers["sec-websocket-version"] == "13"
-    assert shared.stats()["sockets"] == before
+    assert either.stats()["sockets"] == before
 
 
-def test_foreign_origins_open_no_socket(shared):
-    assert shared.ask(upgrade().replace("Upgrade:", "Origin: http://evil.example\r\nUpgrade:", 1)).status == 403
+def test_foreign_origins_open_no_socket(either):
+    assert either.ask(upgrade().replace("Upgrade:", "Origin: http://evil.example\r\nUpgrade:", 1)).status == 403
 
 
-def test_messages_come_back(shared):
-    with Peer(shared, "/ws?protocol=chat.v1") as peer:
+def test_messages_come_back(either):
+    with Peer(either, "/ws?protocol=chat.v1") as peer:
         assert peer.answer.headers["sec-websocket-protocol"] == "chat.v1"
         for size in 0, 1, 125, 126, 65535, 65536, 1_000_000:
             peer.send(2, b"x" * size)
@@ -951,13 +1000,15 @@ def test_messages_behind_the_handshake_and_byte_by_byte(shared):
         assert peer.recv() == (1, "é".encode() * 100)
 
 
-def test_small_messages_are_not_held_back(shared):
-    with Peer(shared) as peer:
-        began = time.time()
+def test_small_messages_are_not_held_back(either):
+    with Peer(either) as peer:
+        took = []
         for _ in range(100):
+            began = time.time()
             peer.send(1, b"ping")
             peer.recv()
-        assert time.time() - began < 1 * SLOW, "40 ms each without TCP_NODELAY"
+            took.append(time.time() - began)
+        assert statistics.median(took) < 0.03, "40 ms each without TCP_NODELAY"
 
 
 @pytest.mark.parametrize("data, code", [
@@ -971,80 +1022,77 @@ def test_small_messages_are_not_held_back(shared):
     (frame(2, b"x" * 700_000, fin=False) + frame(0, b"x" * 700_000), 1009),
     (b"\x82\xfe\x00\x01" + bytes(5), 1002), (b"GET / HTTP/1.1\r\n\r\n" * 5, 1002)],
     ids=range(26))
-def test_what_breaks_the_rules_ends_the_socket(shared, data, code):
-    before = shared.stats()
-    with Peer(shared) as peer:
+def test_what_breaks_the_rules_ends_the_socket(either, data, code):
+    before = either.stats()
+    with Peer(either) as peer:
         with contextlib.suppress(ConnectionError):
             peer.sock.sendall(data)
         assert peer.closed() == code
-    after = shared.wait_for(lambda s: s["socket_ends"] == before["socket_ends"] + 1)
+    after = either.wait_for(lambda s: s["socket_ends"] == before["socket_ends"] + 1)
     assert after["last_code"] == code and after["messages"] == before["messages"]
 
 
 @pytest.mark.parametrize("payload, told", [(struct.pack(">H", 1000) + b"bye", 1000), (struct.pack(">H", 4321), 4321), (b"", 1005)])
-def test_the_peer_says_good_bye(shared, payload, told):
-    before = shared.stats()["socket_ends"]
-    with Peer(shared) as peer:
+def test_the_peer_says_good_bye(either, payload, told):
+    before = either.stats()["socket_ends"]
+    with Peer(either) as peer:
         peer.send(8, payload)
         began = time.time()
         assert peer.recv() == (8, payload) and peer.ended()
-        assert time.time() - began < 0.5 * SLOW, "the server ends the connection first"
-    assert shared.wait_for(lambda s: s["socket_ends"] == before + 1)["last_code"] == told
+        assert time.time() - began < 4, "the server ends the connection first, and not for its deadline"
+    assert either.wait_for(lambda s: s["socket_ends"] == before + 1)["last_code"] == told
 
 
-def test_we_say_good_bye(shared):
-    before = shared.stats()["socket_ends"]
-    with Peer(shared) as peer:
+def test_we_say_good_bye(either):
+    before = either.stats()["socket_ends"]
+    with Peer(either) as peer:
         peer.send(1, b"close 4001")
         assert peer.recv() == (8, struct.pack(">H", 4001) + b"as told")
         peer.send(1, b"too late, and not echoed")
         peer.send(8, struct.pack(">H", 4001))
         with pytest.raises(EOFError):
             peer.recv()
-    assert shared.wait_for(lambda s: s["socket_ends"] == before + 1)["last_code"] == 4001
+    assert either.wait_for(lambda s: s["socket_ends"] == before + 1)["last_code"] == 4001
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_peer_that_vanishes(shared, reset):
-    before = shared.stats()["socket_ends"]
-    with Peer(shared) as peer:
+def test_a_peer_that_vanishes(either, reset):
+    before = either.stats()["socket_ends"]
+    with Peer(either) as peer:
         if reset:
             peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    assert shared.wait_for(lambda s: s["socket_ends"] == before + 1)["last_code"] == 1006
+    assert either.wait_for(lambda s: s["socket_ends"] == before + 1)["last_code"] == 1006
 
 
-def test_pings_find_who_is_not_there(shared):
-    before = shared.stats()["socket_ends"]
-    with Peer(shared, "/ws?ping=100") as peer:
+def test_pings_find_who_is_not_there(either):
+    before = either.stats()["socket_ends"]
+    with Peer(either, "/ws?ping=500") as peer:
         for _ in range(3):
             assert peer.recv() == (9, b"")
             peer.send(10)
-        assert shared.stats()["socket_ends"] == before
+        assert either.stats()["socket_ends"] == before
         assert [peer.recv(), peer.recv()] == [(9, b"")] * 2
         with pytest.raises(EOFError):
             peer.recv()
-    assert shared.wait_for(lambda s: s["socket_ends"] == before + 1)["last_code"] == 1006
+    assert either.wait_for(lambda s: s["socket_ends"] == before + 1)["last_code"] == 1006
 
 
-def test_a_slow_peer_slows_the_sender(shared):
-    before = shared.stats()
-    with Peer(shared, "/ws?flood=3000&size=10000&queue=50000", buffer=4096, timeout=20) as peer:
-        time.sleep(0.5)
-        held = shared.stats()
-        time.sleep(0.3)
-        still = shared.stats()
-        assert held["sent"] == still["sent"] < before["sent"] + 15_000_000
+def test_a_slow_peer_slows_the_sender(either):
+    before = either.stats()
+    with Peer(either, "/ws?flood=3000&size=10000&queue=50000", buffer=4096, timeout=20) as peer:
+        still = either.stands_still("sent")
+        assert before["sent"] < still["sent"] < before["sent"] + 15_000_000
         for _ in range(3000):
             assert peer.recv()[0] == 2
         assert peer.recv() == (8, struct.pack(">H", 1000) + b"enough")
-    shared.wait_for(lambda s: s["streams"] == 0)
+    either.wait_for(lambda s: s["streams"] == 0)
 
 
-def test_a_peer_that_vanishes_wakes_the_sender(shared):
-    before = shared.stats()
-    with Peer(shared, "/ws?flood=3000&size=100000&queue=50000", buffer=4096):
+def test_a_peer_that_vanishes_wakes_the_sender(either):
+    before = either.stats()
+    with Peer(either, "/ws?flood=3000&size=100000&queue=50000", buffer=4096):
         time.sleep(0.2)
-    after = shared.wait_for(lambda s: s["streams"] == 0)
+    after = either.wait_for(lambda s: s["streams"] == 0)
     assert after["refused_writes"] == before["refused_writes"] + 1
 
 
@@ -1053,11 +1101,11 @@ def test_a_peer_that_never_reads_does_not_fill_memory(shared):
     with Peer(shared, "/ws?queue=100000", buffer=4096) as peer:
         peer.sock.setblocking(False)
         ping, sent = frame(9, b"p" * 125) * 1000, 0
-        end = time.time() + 1
-        while time.time() < end:
-            with contextlib.suppress(BlockingIOError):
+        end = time.time() + 30
+        while sent < 20_000_000 and time.time() < end:
+            if select.select([], [peer.sock], [], 1)[1]:
                 sent += peer.sock.send(ping)
-        assert sent > 10_000_000 / SLOW
+        assert sent > 10_000_000
         assert shared.stats()["kib"] < before + 8000 * SLOW
 
 

@@ -11,6 +11,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -20,11 +21,15 @@ import pytest
 # Whoever started us in the background may have had Ctrl-C ignored, and all that we start would ignore it too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # leftovers.py
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("RETORT_BUILD", ROOT / "build")).resolve()
 BIN = BUILD / "src" / "bin"
 RUNTIMES = next((d for d in (BUILD / "runtimes", ROOT / "runtimes") if d.is_dir()), ROOT / "runtimes")
 LONGEST_S = 60
+# A program that would outlast every wait of these tests, so that none passes because it ended by itself.
+ENDLESS = "import time\nprint('begun', flush=True)\ntime.sleep(600)"
+ENDLESS_LIMITS = {"limits": {"wall_ms": 600000}}
 SANITIZED = b"__asan_init" in (BIN / "retortd").read_bytes()
 
 
@@ -41,7 +46,8 @@ def run_retort(home, *words, env=None, **options):
                           capture_output=True, timeout=LONGEST_S, **options)
 
 
-def wait_for(what, seconds=10):
+def wait_for(what, seconds=LONGEST_S):
+    """Until it is true; the time is for a busy machine, only a failure takes it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         value = what()
@@ -83,7 +89,7 @@ class Server:
             more += ["--config", str(self.folder / "retort.yaml")]
         if listen:
             more += ["--listen", listen]
-        more += ["--set", f"store.path={self.folder}/retort.db", "--set", "jobs.callback_private=true"]
+        more += ["--set", f"store.path={self.folder}/retort.db", "--set", "jobs.callback_private=true", "--set", "limits.wall=20m"]
         self.words = [str(BIN / "retort"), "serve", *more, *map(str, words)]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.words, env=environment(self.folder, **(env or {})), stdout=subprocess.PIPE,
@@ -295,7 +301,7 @@ class Hooks:
         self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def wait(self, n, seconds=20):
+    def wait(self, n, seconds=LONGEST_S):
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.calls) >= n, seconds), f"{len(self.calls)} calls"
             return self.calls[:n]

@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import random
-import re
 import sqlite3
 import threading
 import time
@@ -15,6 +14,7 @@ import uuid
 
 import pytest
 from conftest import BIN, Server, wait_for
+from leftovers import orphaned_cgroups, processes_with
 
 KILLS = int(os.environ.get("RETORT_KILLS", "40"))
 PENDING_MAX = 150  # accepted and not seen done: more would only be waited for at the end
@@ -29,31 +29,6 @@ PROGRAMS = [
     ("bash", "for i in 1 2 3; do echo $1 $SRANDOM; /bin/sleep 0.02; done"),
     ("python", "import sys, random\nprint(sys.argv[1], random.random())"),
 ]
-
-
-def orphaned_cgroups():
-    """Control groups of jailers that are no more. Jailers of others may be at work beside this test."""
-    found = set()
-    for folder, names, _ in os.walk("/sys/fs/cgroup"):
-        for name in names:
-            match = re.fullmatch(r"retort\.(\d+)", name)
-            if match and not os.path.exists(f"/proc/{match[1]}"):
-                found.add(f"{folder}/{name}")
-    return found
-
-
-def processes_with(marker):
-    """Those whose command line (programs) or environment (the server, its jailer) holds the marker."""
-    found = {}
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                words = (entry / "cmdline").read_bytes()
-                if marker.encode() in words + (entry / "environ").read_bytes():
-                    found[int(entry.name)] = words
-            except OSError:
-                continue
-    return found
 
 
 class Load:
@@ -325,6 +300,6 @@ def test_nothing_is_lost(tmp_path, mode, capsys):
     assert load.counts["accepted"] == len(load.ids) == load.counts["done"] > kills
     with capsys.disabled():
         print(f"\n{mode}: {kills} kills: " + ", ".join(f"{n} {what}" for what, n in sorted(load.counts.items())))
-    wait_for(lambda: not processes_with(marker), 5)
-    wait_for(lambda: not orphaned_cgroups() - orphans, 5)
+    wait_for(lambda: not processes_with(marker))
+    wait_for(lambda: not orphaned_cgroups() - orphans)
     assert pathlib.Path("/proc/self/mountinfo").read_text() == mounts

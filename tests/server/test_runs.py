@@ -7,9 +7,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import SANITIZED, wait_for
-
-SLEEPER = "import time\nprint('begun', flush=True)\ntime.sleep(30)"
+from conftest import ENDLESS, ENDLESS_LIMITS, SANITIZED, wait_for
 
 
 def test_outcome(server):
@@ -41,15 +39,14 @@ def test_files_stdin_args_env(server):
 @pytest.mark.parametrize("accept, kind", [("application/x-ndjson", "ndjson"), ("text/event-stream", "sse")])
 def test_first_output_while_it_sleeps(server, accept, kind):
     connection, response = server.start("POST", "/v1/runs", {"language": "python", "code":
-                                        "import time\nprint('now', flush=True)\ntime.sleep(2)\nprint('later')"}, Accept=accept)
-    begun = time.monotonic()
+                                        "import time\nprint('now', flush=True)\ntime.sleep(3)\nprint('later')"}, Accept=accept)
     assert response.getheader("Content-Type") == accept
     line = b""
     while b"now" not in line:
         line = response.readline()
-    assert time.monotonic() - begun < 1.5
+    came = time.monotonic()
     rest = response.read().decode()
-    assert "later" in rest and time.monotonic() - begun > 1.5
+    assert "later" in rest and time.monotonic() - came > 1, "it was held back"
     if kind == "sse":
         blocks = [dict(part.split(": ", 1) for part in block.splitlines()) for block in rest.strip().split("\n\n")]
         last = blocks[-1]
@@ -84,14 +81,15 @@ def test_slow_reader_slows_the_program_and_memory_stays(serve):
 
 @pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
 def test_client_that_leaves_ends_its_program(server, accept):
-    body = json.dumps({"language": "python", "code": SLEEPER})
+    body = json.dumps({"language": "python", "code": ENDLESS, **ENDLESS_LIMITS})
+    wait_for(lambda: server.running() == 0)
     connection = socket.create_connection(("127.0.0.1", server.port))
     connection.sendall((f"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {server.key}\r\nContent-Type: "
                         f"application/json\r\nAccept: {accept}\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode())
     wait_for(lambda: server.running() == 1)
     time.sleep(0.3)
     connection.close()
-    wait_for(lambda: server.running() == 0, 5)
+    wait_for(lambda: server.running() == 0)
 
 
 def test_client_that_leaves_its_whole_answer_behind(serve):
@@ -198,19 +196,19 @@ def test_without_and_with_a_wrong_key(server):
 def test_scopes(serve):
     one = serve()
     key = one.new_key("--scopes", "run")
-    wait_for(lambda: one.get("/v1/languages", key=key).status == 200, 3)
+    wait_for(lambda: one.get("/v1/languages", key=key).status == 200)
     for path in ("/v1/jobs", "/v1/status", "/metrics"):
         answer = one.get(path, key=key)
         assert answer.status == 403 and answer.json["type"].endswith("forbidden"), path
 
 
 def test_rate_limit(serve):
-    one = serve("--set", "quotas.requests_per_minute=60", "--set", "quotas.burst=5")
+    one = serve("--set", "quotas.requests_per_minute=6", "--set", "quotas.burst=5")
     answers = [one.get("/v1/languages") for _ in range(8)]
     assert [a.status for a in answers[:5]] == [200] * 5
     limited = [a for a in answers if a.status == 429]
     assert limited and limited[0].json["type"].endswith("rate-limited")
-    assert 1 <= int(limited[0].headers["Retry-After"]) <= 5
+    assert 1 <= int(limited[0].headers["Retry-After"]) <= 10
     assert int(answers[0].headers["RateLimit-Remaining"]) > int(answers[3].headers["RateLimit-Remaining"])
 
 
@@ -218,12 +216,12 @@ def test_queue_full_is_503(serve):
     one = serve("--set", "engine.slots=1", "--set", "queue.max_runs=1")
     open_ones = []
     for n in (1, 2):
-        body = json.dumps({"language": "python", "code": SLEEPER})
+        body = json.dumps({"language": "python", "code": ENDLESS, **ENDLESS_LIMITS})
         connection = socket.create_connection(("127.0.0.1", one.port))
         connection.sendall((f"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {one.key}\r\nContent-Type: "
                             f"application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode())
         open_ones.append(connection)
-        wait_for(lambda: one.get("/v1/status").json["slots_busy"] + one.get("/v1/status").json["runs_waiting"] == n)
+        wait_for(lambda: (now := one.get("/v1/status").json)["slots_busy"] + now["runs_waiting"] == n)
     answer = one.run("1")
     assert answer.status == 503 and answer.json["type"].endswith("busy") and int(answer.headers["Retry-After"]) >= 1
     for connection in open_ones:
@@ -233,8 +231,8 @@ def test_queue_full_is_503(serve):
 def test_quota_of_running(serve):
     one = serve(config="tenants:\n  small:\n    queued_jobs: 2\n", env={})
     key = one.new_key("--tenant", "small")
-    wait_for(lambda: one.get("/v1/languages", key=key).status == 200, 3)
-    body = {"request": {"language": "python", "code": "import time\ntime.sleep(1)"}}
+    wait_for(lambda: one.get("/v1/languages", key=key).status == 200)
+    body = {"request": {"language": "python", "code": ENDLESS, **ENDLESS_LIMITS}}
     answers = [one.post("/v1/jobs", body, key=key) for _ in range(12)]
     refused = [a for a in answers if a.status != 202]
     assert refused and all(a.status == 429 and a.json["type"].endswith("quota-exceeded") for a in refused)
@@ -251,10 +249,11 @@ def test_languages_and_isolation(server):
 
 def test_metrics_are_good(server):
     server.run("print(1)")
+    counted = re.compile(rb'retort_runs_total\{language="python",status="ok"\} [1-9]')
+    wait_for(lambda: counted.search(server.get("/metrics").body))
     text = server.get("/metrics").body
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(rb'retort_runs_total\{language="python",status="ok"\} [1-9]', text)
     assert b"retort_run_seconds_bucket" in text
 
 
@@ -262,6 +261,8 @@ def test_log_holds_no_code_and_no_keys(serve):
     one = serve()
     one.run("print('SECRETCODE')", stdin="SECRETINPUT")
     one.get("/v1/languages", key="rt_" + "a" * 64)
+    wait_for(lambda: '"event":"run"' in one.errors)  # written once the answer is out
+    assert one.stop() == 0
     lines = [line for line in one.errors.splitlines() if line.startswith("{")]
     assert any(json.loads(line)["event"] == "run" for line in lines)
     log = "\n".join(lines)
@@ -271,7 +272,7 @@ def test_log_holds_no_code_and_no_keys(serve):
 def test_traceparent_is_passed_on(serve):
     one = serve()
     one.post("/v1/runs", {"language": "python", "code": "1"}, traceparent="00-" + "1a" * 16 + "-" + "2b" * 8 + "-01")
-    assert "1a" * 16 in one.errors
+    wait_for(lambda: "1a" * 16 in one.errors)  # written once the answer is out
 
 
 @pytest.mark.skipif(SANITIZED, reason="sanitizers have memory of their own")

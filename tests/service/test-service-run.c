@@ -222,6 +222,27 @@ static void a_full_queue_says_busy(void **state) {
         assert_true(seen_wait(&s, 4));
 }
 
+/* Given faster than any worker wakes: what is taken is what two workers and a queue of two hold. */
+static void a_burst_does_not_overfill_the_queue(void **state) {
+        struct fixture *f = *state;
+        enum { BURST = 64 };
+        struct seen s = SEEN;
+        struct rt_ticket *tickets[BURST] = { 0 };
+        struct rt_refusal refusal = { 0 };
+        const char *const more[] = { "queue.max_runs=2", NULL };
+        size_t n = 0;
+        fixture_open(f, more);
+        for (size_t i = 0; i < BURST; i++)
+                n += give_run(f, 1, "sleep 15", &s, &tickets[n], &refusal, NULL) == 0;
+        assert_int_equal(n, 4);
+        assert_int_equal(refusal.why, RT_REFUSED_BUSY);
+        for (size_t i = 0; i < n; i++) {
+                rt_ticket_cancel(tickets[i]);
+                rt_ticket_free(tickets[i]);
+        }
+        assert_true(seen_wait(&s, 4));
+}
+
 /* ---- keys ---- */
 
 static void keys_are_admitted(void **state) {
@@ -655,6 +676,7 @@ int main(void) {
                 CASE(running_and_queued_runs_are_cancelled),
                 CASE(quotas_hold_and_come_back),
                 CASE(a_full_queue_says_busy),
+                CASE(a_burst_does_not_overfill_the_queue),
                 CASE(keys_are_admitted),
                 CASE(a_job_is_kept_and_waited_for),
                 CASE(queued_and_running_jobs_are_cancelled),

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "cli/bench.h"
 #include "cli/completion.h"
 #include "cli/man.h"
 #include "cli/opts.h"
@@ -506,6 +507,52 @@ static void writing_waits_for_a_slow_reader(void **state) {
         assert_int_equal(got, SIZE);
 }
 
+/* ---- bench ---- */
+
+static void samples_are_told_by_rank(void **state) {
+        (void)state;
+        struct rt_samples s = { 0 };
+        assert_int_equal(rt_samples_at(&s, 0.5), 0);
+        for (uint64_t i = 1000; i > 0; i--)
+                rt_samples_add(&s, i);
+        assert_int_equal(rt_samples_at(&s, 0), 1);
+        assert_int_equal(rt_samples_at(&s, 1), 1000);
+        assert_in_range(rt_samples_at(&s, 0.5), 500, 501);
+        assert_in_range(rt_samples_at(&s, 0.99), 990, 991);
+        rt_samples_clear(&s);
+        assert_int_equal(s.n, 0);
+        assert_int_equal(rt_bench_start("parked"), 0);
+        assert_string_equal(rt_bench_starts[rt_bench_start("cold")], "cold");
+        assert_string_equal(rt_bench_starts[rt_bench_start("what is this")], "cold");
+}
+
+static void bench_shows_what_there_is(void **state) {
+        (void)state;
+        struct rt_bench_language languages[2] = { { .name = "a<b>&\"c", .version = "1" }, { .name = "none", .version = "2" } };
+        struct rt_bench b = { .languages = languages, .n = 2 };
+        struct rt_bench_row rows[RT_BENCH_ROWS];
+        rt_auto_buf struct rt_buf svg = RT_BUF(1 << 20);
+        rt_auto_buf struct rt_buf table = RT_BUF(1 << 20);
+        rt_samples_add(&languages[0].plain, 20000000);
+        rt_samples_add(&languages[0].times[RT_BENCH_WARM][rt_bench_start("parked")].output, 100000);
+        rt_samples_add(&languages[0].times[RT_BENCH_WARM][rt_bench_start("parked")].outcome, 1000000);
+        assert_int_equal(rt_bench_rows(&languages[0], rows), 3);
+        assert_int_equal(rt_bench_rows(&languages[1], rows), 0);
+        rt_bench_svg(&b, &svg);
+        assert_non_null(strstr(svg.data, "a&lt;b&gt;&amp;&quot;c 1"));
+        assert_null(strstr(svg.data, "a<b>"));
+        assert_null(strstr(svg.data, "none 2"));
+        assert_null(strstr(svg.data, "nan"));
+        rt_bench_table(&b, false, false, &table);
+        assert_non_null(strstr(table.data, "1/200")); /* of the output, to 20 ms */
+        assert_non_null(strstr(table.data, "1/20\n"));
+        assert_non_null(strstr(table.data, "not measured"));
+        assert_non_null(strstr(table.data, "interrupted"));
+        rt_samples_clear(&languages[0].plain);
+        rt_samples_clear(&languages[0].times[RT_BENCH_WARM][0].output);
+        rt_samples_clear(&languages[0].times[RT_BENCH_WARM][0].outcome);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(options_come_in_every_spelling),
@@ -528,6 +575,8 @@ int main(void) {
                 cmocka_unit_test(names_in_the_box_are_relative),
                 cmocka_unit_test(the_language_is_told_by_name_or_first_line),
                 cmocka_unit_test(writing_waits_for_a_slow_reader),
+                cmocka_unit_test(samples_are_told_by_rank),
+                cmocka_unit_test(bench_shows_what_there_is),
         };
         return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -31,6 +31,7 @@
 
 #include "base/fd.h"
 #include "base/util.h"
+#include "box/seccomp.h"
 #include "pool/files.h"
 #include "pool/freeze.h"
 #include "pool/maps.h"
@@ -534,6 +535,26 @@ static void test_unfrozen(void **state) {
         in_process(unfrozen_scene);
 }
 
+/* What a guest may ask of the kernel is enough. */
+static void policy_scene(void) {
+        start_workers();
+        hold();
+        (void)freeze(RT_POOL_FREEZE_FLAT);
+        for (int i = 0; i < 10; i++) {
+                pid_t pid = rt_pool_threads_fork(0);
+                if (pid == 0) {
+                        CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && rt_seccomp_enter(false, NULL) == 0);
+                        live();
+                }
+                child_is_well(pid);
+        }
+}
+
+static void test_policy(void **state) {
+        (void)state;
+        in_process(policy_scene);
+}
+
 static void *block_everything(void *unused) {
         uint64_t all = ~(uint64_t)0;
         (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
@@ -643,6 +664,7 @@ int main(void) {
                 cmocka_unit_test(test_advise),        cmocka_unit_test(test_threads),
                 cmocka_unit_test(test_unfrozen),      cmocka_unit_test(test_refusal),
                 cmocka_unit_test(test_bad_proof),     cmocka_unit_test(test_files),
+                cmocka_unit_test(test_policy),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Keeps an R that can be forked: R_PROFILE_USER=warm.R sh start.sh R $RETORT_MAIN. R reads this as the user's profile,
+# when it has opened the program's file and before it reads from it. Here the packages that R attaches, and what programs
+# do with them, are made warm; then the process is parked (opening RETORT_PARK returns in a forked child only). In the
+# child, RETORT_GO tells which program it is, and makes RETORT_MAIN that program's file; then profile.R does what it does
+# in every start, and R itself goes on to read the program.
+local({
+  folder <- dirname(Sys.getenv("R_PROFILE_USER"))
+  park <- Sys.getenv("RETORT_PARK")
+  go <- Sys.getenv("RETORT_GO")
+  profile <- parse(file.path(folder, "profile.R"), keep.source = FALSE)
+
+  # What R has put into the environment since it was started, and what start.sh had before.
+  started <- readBin("/proc/self/environ", "character", 65536)
+  own <- Sys.getenv(names = TRUE)
+  from_start <- c("R_HOME", "R_SHARE_DIR", "R_INCLUDE_DIR", "R_DOC_DIR", "LD_LIBRARY_PATH", "PWD")
+  own <- own[!names(own) %in% sub("=.*", "", started) | names(own) %in% from_start]
+
+  .First.sys() # attaches the default packages, as R will want to do
+
+  utils::capture.output({
+    frame <- data.frame(a = 1:4, b = c("x", "y", "x", "y"), stringsAsFactors = TRUE)
+    print(frame)
+    print(summary(frame))
+    print(utils::str(frame))
+    print(tapply(frame$a, frame$b, sum))
+    print(stats::aggregate(a ~ b, frame, mean))
+    print(summary(stats::lm(a ~ b, frame)))
+    print(list(1, "a", c(x = 1)))
+    print(matrix(1:4, 2) %*% matrix(1:4, 2))
+    print(utils::head(datasets::iris, 2))
+    cat(paste0("a", 1:2), sprintf("%5.2f %s", 1, "a"), format(Sys.time(), "%Y"), "\n")
+    print(sapply(split(frame$a, frame$b), stats::sd))
+    print(strsplit("a-b", "-"))
+    print(gsub("a", "b", "aaa"), quote = FALSE)
+    print(regmatches("a1", regexpr("[0-9]", "a1")))
+    print(do.call(rbind, lapply(1:2, function(i) data.frame(i = i))))
+    print(tryCatch(stop("x"), error = conditionMessage))
+    print(Reduce(`+`, 1:3, accumulate = TRUE))
+    print(order(c(3, 1, 2)))
+    print(stats::median(c(1, 2, 3)))
+    print(y ~ x)
+    print(factor("a"))
+    print(merge(frame, frame)[1, ])
+  })
+  utils::read.csv(text = "a,b\n1,2")
+
+  # The session's own folder is made by each child for itself.
+  unlink(tempdir(), recursive = TRUE)
+  gc(full = TRUE)
+
+  close(file(park, "rb", raw = TRUE)) # here the server stands; what returns is a child
+
+  from <- file(go, "rb", raw = TRUE)
+  strings <- readBin(from, "character", 65536)
+  close(from)
+  count <- as.integer(strings[1])
+  args <- strings[1 + seq_len(count)]
+  given <- strings[-seq_len(count + 1)]
+
+  # The environment is the request's, and what R would have added to it.
+  set <- function(names, values) if (length(names)) do.call(Sys.setenv, structure(as.list(values), names = names))
+  ends <- regexpr("=", given, fixed = TRUE)
+  names <- substr(given, 1, ends - 1)
+  Sys.unsetenv(setdiff(names(Sys.getenv()), names))
+  set(names, substring(given, ends + 1))
+  library_path <- Sys.getenv("LD_LIBRARY_PATH")
+  own["PWD"] <- getwd()
+  if (nzchar(library_path)) own["LD_LIBRARY_PATH"] <- paste0(own["LD_LIBRARY_PATH"], ":", library_path)
+  own["R_SESSION_TMPDIR"] <- tempdir(check = TRUE)
+  left <- !names(own) %in% names | names(own) %in% c("PWD", "LD_LIBRARY_PATH")
+  set(names(own)[left], own[left])
+
+  # commandArgs() asks R's own copy, which nothing in R can change.
+  old <- commandArgs()
+  first <- old[seq_len(match("--args", old))]
+  first[startsWith(first, "--file=")] <- paste0("--file=", args[1])
+  replacement <- commandArgs
+  body(replacement)[[2]][[3]] <- c(first, args[-1])
+  environment(replacement) <- baseenv()
+  unlockBinding("commandArgs", baseenv())
+  assign("commandArgs", replacement, baseenv())
+  lockBinding("commandArgs", baseenv())
+
+  if (exists(".Random.seed", globalenv(), inherits = FALSE)) rm(".Random.seed", envir = globalenv())
+  for (expression in profile) eval(expression, globalenv())
+})
