@@ -172,6 +172,7 @@ static int await_parked(struct rt_keeper *k, bool guests_come, struct retort_err
 }
 
 int rt_keeper_start_init(struct rt_keeper *k, bool guests_come, struct retort_error *err) {
+        k->metered = false;
         int r = rt_cgroup_renew(&k->cgroup, err);
         if (r < 0)
                 return r;

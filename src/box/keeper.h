@@ -26,6 +26,7 @@ struct rt_keeper {
         int private_fs;  /* the slot's tmpfs, or its scratch directory */
         int network;     /* /proc/self/net of the slot's network namespace */
         uint64_t network_new; /* what it said when nobody had used it: a hash */
+        unsigned cpus;
         bool used;       /* a guest has run since the private places were made */
         unsigned n_steps; /* how many have */
 
@@ -53,7 +54,8 @@ struct rt_keeper {
         /* the step now */
         struct retort_limits limits;
         struct retort_limits set; /* what the control group and the disk have been told; 0: nothing yet */
-        struct rt_meter before;
+        struct rt_meter before; /* what the counters said when the step began */
+        bool metered;           /* and still say, but for CPU time: no guest was in the group since it ended */
         uint64_t begun_ns;
         uint64_t peak_processes;
         uint64_t peak_rss_bytes; /* for hosts without cgroups, and kernels that keep no peak */

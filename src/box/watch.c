@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,7 +49,7 @@ static int look_around(struct rt_keeper *k) {
         if (polling(k))
                 rt_procs_read(k, &procs);
         struct rt_meter now;
-        rt_cgroup_read(&k->cgroup, &now);
+        rt_cgroup_read(&k->cgroup, true, &now);
         const struct rt_cgroup *cg = &k->cgroup;
         uint64_t processes = peak_of(&k->peak_processes, cg->have[RT_CG_PIDS] ? now.processes : procs.threads);
         uint64_t rss = peak_of(&k->peak_rss_bytes, cg->have[RT_CG_MEMORY] ? now.peak_memory_bytes : procs.rss_bytes);
@@ -73,7 +72,7 @@ static int look_around(struct rt_keeper *k) {
 static uint64_t next_look(const struct rt_keeper *k, uint64_t now) {
         uint64_t limit = k->limits.cpu_ms * 1000000u;
         uint64_t left = limit > k->cpu_seen_ns ? limit - k->cpu_seen_ns : 0;
-        uint64_t in = left / (uint64_t)get_nprocs();
+        uint64_t in = left / k->cpus;
         if (in < TICK_MIN_NS)
                 in = TICK_MIN_NS;
         uint64_t most = polling(k) ? TICK_POLLING_NS : TICK_MAX_NS;
@@ -206,19 +205,21 @@ void rt_keeper_watch(struct rt_keeper *k) {
         k->report.filter_kills = k->listener < 0;
         int end = wait_for_end(k, &exited);
         uint64_t ended_ns = end == RT_END_EXIT ? exited.at_ns : rt_now_ns();
-        struct rt_meter after;
-        rt_cgroup_read(&k->cgroup, &after);
+        struct rt_meter after = k->before;
+        rt_cgroup_read(&k->cgroup, exited.user_ns + exited.system_ns == 0, &after);
         bool alone = end == RT_END_EXIT && k->cgroup.have[RT_CG_PIDS] && after.processes == 0;
         if (!alone) {
                 (void)peak_of(&k->peak_processes, after.processes);
                 if (rt_keeper_kill_box(k, NULL) < 0)
                         end = RT_END_LOST;
-                rt_cgroup_read(&k->cgroup, &after);
+                rt_cgroup_read(&k->cgroup, true, &after);
         }
         k->report.ended_by = (uint32_t)end;
         k->report.wait_status = exited.wait_status;
         k->report.wall_ns = ended_ns > k->begun_ns ? ended_ns - k->begun_ns : 0; /* init says when: it may say anything */
         fill_usage(k, &after, &exited);
+        k->before = after;
+        k->metered = k->forked;
         if (end != RT_END_EXIT || exited.wait_status != 0)
                 rt_keeper_private_measure(k);
 }
