@@ -200,7 +200,7 @@ def _let_go(first):
 
 def end():
     """What a program can see of the interpreter's end before its streams are flushed."""
-    if len(threading._active) > 1 or threading._shutdown_locks or len(threading._threading_atexits) != _n_thread_exits:
+    if len(threading._active) > 1 or len(threading._shutdown_locks) > 1 or len(threading._threading_atexits) != _n_thread_exits:
         threading._shutdown()
     if atexit._ncallbacks():
         atexit._run_exitfuncs()
