@@ -48,6 +48,7 @@ enum { FILE_INPUT = 257, MAX_SCRIPT = 1 << 20, MAX_PROGRAM = 8 << 20, WORDS_FD =
         X(PyObject_GetAttrString, void *, (void *, const char *))                                                      \
         X(PyBytes_FromStringAndSize, void *, (const char *, ssize_t))                                                  \
         X(PyBytes_AsString, const char *, (void *))                                                                    \
+        X(PyBytes_Size, ssize_t, (void *))                                                                             \
         X(PyErr_Print, void, (void))                                                                                   \
         X(PyErr_PrintEx, void, (int))                                                                                  \
         X(PyErr_Clear, void, (void))                                                                                   \
@@ -245,6 +246,14 @@ static void *read_program(int fd) {
         return bytes;
 }
 
+/* What was rehearsed is there already: most programs have no arguments, and a stdin that can be sought in. */
+static bool is_usual(void *script, void *told) {
+        void *usual = py.PyDict_GetItemString(script, "_usual");
+        ssize_t size = py.PyBytes_Size(told);
+        return usual && py.PyBytes_Size(usual) == size && memcmp(py.PyBytes_AsString(usual), py.PyBytes_AsString(told), (size_t)size) == 0 &&
+               lseek(0, 0, SEEK_CUR) >= 0;
+}
+
 static int frozen_main(int argc, char **argv, char **env) {
         int read_end;
         (void)env;
@@ -282,8 +291,10 @@ static int frozen_main(int argc, char **argv, char **env) {
         (void)call(script, "rehearse", "()", NULL, NULL);
         void *told = read_program(open(GO, O_RDONLY | O_CLOEXEC));
         (void)fcntl(3, F_SETFD, FD_CLOEXEC); /* for the report of an uncaught error: not for what the program starts */
-        void *file = call(script, "begin", "(O)", told, NULL);
-        path = file ? py.PyBytes_AsString(file) : NULL;
+        if (!is_usual(script, told)) {
+                void *file = call(script, "begin", "(O)", told, NULL);
+                path = file ? py.PyBytes_AsString(file) : NULL;
+        }
         if (!path)
                 _exit(1);
         py.Py_DecRef(told);

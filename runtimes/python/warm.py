@@ -23,6 +23,7 @@ import sitecustomize
 COMMON = ("PATH", "HOME", "TMPDIR", "LANG", "USER", "MPLBACKEND", "MPLCONFIGDIR", "XDG_CACHE_HOME")  # what every program has
 
 _main = {}  # what goes into __main__ besides what is there
+_usual = b""  # what begin() is told of a program without arguments and variables of its own, if it is as expected
 _seeds = ()  # addresses of 624 words that are to be random
 _n_modules = 0  # how many there were before the program: those that it imports come after them
 _at_exit = []  # what preloaded modules have registered: (function, arguments, keywords)
@@ -101,7 +102,7 @@ def _set_file(path):
 
 def ready(path):
     """The last thing before the freeze: what every program needs is there, nothing is left for the collector."""
-    global _n_modules, _seeds
+    global _n_modules, _seeds, _usual
     atexit.unregister(logging.shutdown)  # of the import above
     _at_exit.append((logging.shutdown, (), {}))
     for name in ("_strptime", "json", "re", "io", "traceback", "linecache", "tokenize", "encodings.idna"):
@@ -119,6 +120,9 @@ def ready(path):
     sys.orig_argv[:] = [sys.executable, "-B", *sys.argv]
     for name in [name for name in os.environ if name not in COMMON]:
         del os.environ[name]
+    texts = [f"{name}={os.environ[name]}" for name in COMMON if name in os.environ]
+    texts.insert(5, f"PYTHONPATH={os.path.dirname(sitecustomize.__file__)}:")  # as runtime.yaml's run has it
+    _usual = b"".join(os.fsencode(text) + b"\0" for text in ("1", sys.argv[0], *texts))
     _settle_exits()
     _seeds = _find_seeds()
     _n_modules = len(sys.modules)
@@ -136,8 +140,7 @@ def rehearse():
             sys.modules["numpy.random"].seed()
     threading.main_thread()._set_native_id()
     sitecustomize._install()
-    environ = b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in os.environ.items())
-    begin(b"1\0" + os.fsencode(sys.argv[0]) + b"\0" + environ)
+    begin(_usual)
     module = types.ModuleType("rehearsal")
     exec(compile("x = [str(i) for i in range(3)]\nprint(*x)\n", "rehearsal", "exec"), module.__dict__)
     sys.modules["rehearsal"] = module

@@ -125,7 +125,7 @@ static bool network_untouched(const struct rt_keeper *k) {
 
 /* Everything a guest could have changed is destroyed and made anew. */
 static int renew(struct rt_keeper *k, bool forked, struct retort_error *err) {
-        bool clean = forked && rt_forked_box_is_clean(k) && rt_keeper_private_untouched(k);
+        bool clean = forked && rt_forked_await_death(k, NULL) == 0 && rt_forked_box_is_clean(k) && rt_keeper_private_untouched(k);
         int r = clean ? 0 : rt_keeper_kill_box(k, err);
         if (r < 0)
                 return r;
