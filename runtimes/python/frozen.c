@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <wchar.h>
@@ -26,7 +27,7 @@
 #define PARK "/retort/park"
 #define GO "/retort/go"
 
-enum { FILE_INPUT = 257, MAX_SCRIPT = 1 << 20, MAX_PROGRAM = 8 << 20, WORDS_FD = 30, CODE_FLUSH_FAILED = 120 };
+enum { FILE_INPUT = 257, MAX_SCRIPT = 1 << 20, MAX_PROGRAM = 8 << 20, WORDS_FD = 30, CODE_FLUSH_FAILED = 120, MAX_SEEDS = 4, SEED_BYTES = 624 * 4 };
 
 /* name, result, parameters */
 #define PYTHON(X)                                                                                                      \
@@ -47,6 +48,7 @@ enum { FILE_INPUT = 257, MAX_SCRIPT = 1 << 20, MAX_PROGRAM = 8 << 20, WORDS_FD =
         X(PyObject_GetAttrString, void *, (void *, const char *))                                                      \
         X(PyBytes_FromStringAndSize, void *, (const char *, ssize_t))                                                  \
         X(PyBytes_AsString, const char *, (void *))                                                                    \
+        X(PyBytes_Size, ssize_t, (void *))                                                                             \
         X(PyErr_Print, void, (void))                                                                                   \
         X(PyErr_PrintEx, void, (int))                                                                                  \
         X(PyErr_Clear, void, (void))                                                                                   \
@@ -57,6 +59,9 @@ enum { FILE_INPUT = 257, MAX_SCRIPT = 1 << 20, MAX_PROGRAM = 8 << 20, WORDS_FD =
         X(PyErr_ExceptionMatches, int, (void *))                                                                       \
         X(PyErr_Fetch, void, (void **, void **, void **))                                                              \
         X(PyErr_NormalizeException, void, (void **, void **, void **))                                                 \
+        X(PyLong_AsVoidPtr, void *, (void *))                                                                          \
+        X(PyTuple_Size, ssize_t, (void *))                                                                             \
+        X(PyTuple_GetItem, void *, (void *, ssize_t))                                                                  \
         X(PyLong_AsLong, long, (void *))                                                                               \
         X(Py_DecRef, void, (void *))
 
@@ -133,6 +138,27 @@ static void *load_script(const char *path, int read_end) {
                 tell_why(read_end);
         }
         return dict;
+}
+
+/* Where warm.py found state of random numbers. */
+static struct {
+        void *at[MAX_SEEDS];
+        ssize_t n;
+} seeds;
+
+static void find_seeds(void *script) {
+        void *found = py.PyDict_GetItemString(script, "_seeds");
+        seeds.n = found ? py.PyTuple_Size(found) : 0;
+        if (seeds.n > MAX_SEEDS)
+                give_up("more places for random numbers than there is room for");
+        for (ssize_t i = 0; i < seeds.n; i++)
+                seeds.at[i] = py.PyLong_AsVoidPtr(py.PyTuple_GetItem(found, i));
+}
+
+static void seed(void) {
+        for (ssize_t i = 0; i < seeds.n; i++)
+                if (getrandom(seeds.at[i], SEED_BYTES, 0) != SEED_BYTES)
+                        _exit(1);
 }
 
 /* ---- one program ---- */
@@ -220,6 +246,14 @@ static void *read_program(int fd) {
         return bytes;
 }
 
+/* What was rehearsed is there already: most programs have no arguments, and a stdin that can be sought in. */
+static bool is_usual(void *script, void *told) {
+        void *usual = py.PyDict_GetItemString(script, "_usual");
+        ssize_t size = py.PyBytes_Size(told);
+        return usual && py.PyBytes_Size(usual) == size && memcmp(py.PyBytes_AsString(usual), py.PyBytes_AsString(told), (size_t)size) == 0 &&
+               lseek(0, 0, SEEK_CUR) >= 0;
+}
+
 static int frozen_main(int argc, char **argv, char **env) {
         int read_end;
         (void)env;
@@ -240,6 +274,7 @@ static int frozen_main(int argc, char **argv, char **env) {
                         tell_why(read_end);
         if (!call(script, "ready", "(s)", (void *)(uintptr_t)path, NULL))
                 tell_why(read_end);
+        find_seeds(script);
         (void)close(words);
         (void)close(read_end);
 
@@ -252,11 +287,14 @@ static int frozen_main(int argc, char **argv, char **env) {
         (void)dup2(null, 1);
         (void)dup2(null, 2);
         (void)close(null);
+        seed();
         (void)call(script, "rehearse", "()", NULL, NULL);
         void *told = read_program(open(GO, O_RDONLY | O_CLOEXEC));
         (void)fcntl(3, F_SETFD, FD_CLOEXEC); /* for the report of an uncaught error: not for what the program starts */
-        void *file = call(script, "begin", "(O)", told, NULL);
-        path = file ? py.PyBytes_AsString(file) : NULL;
+        if (!is_usual(script, told)) {
+                void *file = call(script, "begin", "(O)", told, NULL);
+                path = file ? py.PyBytes_AsString(file) : NULL;
+        }
         if (!path)
                 _exit(1);
         py.Py_DecRef(told);

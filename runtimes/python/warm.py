@@ -9,6 +9,7 @@ random state. This file's names are in no module that a program can import.
 import atexit
 import builtins
 import gc
+import logging
 import os
 import random
 import sys
@@ -22,17 +23,71 @@ import sitecustomize
 COMMON = ("PATH", "HOME", "TMPDIR", "LANG", "USER", "MPLBACKEND", "MPLCONFIGDIR", "XDG_CACHE_HOME")  # what every program has
 
 _main = {}  # what goes into __main__ besides what is there
+_usual = b""  # what begin() is told of a program without arguments and variables of its own, if it is as expected
+_seeds = ()  # addresses of 624 words that are to be random
 _n_modules = 0  # how many there were before the program: those that it imports come after them
+_at_exit = []  # what preloaded modules have registered: (function, arguments, keywords)
+_n_thread_exits = _n_thread_locks = _n_log_handlers = 0  # how many of each there are before the program
+
+
+def _note_at_exit(function, /, *arguments, **keywords):
+    """Stands in for atexit.register while modules are preloaded."""
+    _at_exit.append((function, arguments, keywords))
+    return function
 
 
 def preload(name):
     """Imports a module, if the host has it: what is missing is missing for programs too."""
+    register, atexit.register = atexit.register, _note_at_exit
     try:
         __import__(name)
     except ImportError as error:
         if error.name is None or name.split(".")[0] != error.name:
             raise
+    finally:
+        atexit.register = register
     return True
+
+
+def _settle_exits():
+    """Ends are part of every run. What preloaded modules have to do then is done only where the program gave them something
+    to do: see _preloaded_exits. Of others nothing is known, so they stay."""
+    global _n_thread_exits, _n_thread_locks, _n_log_handlers
+    known = [(function.__module__, getattr(function, "__qualname__", "")) for function, _, _ in _at_exit]
+    for name, (function, arguments, keywords) in zip(known, _at_exit):
+        if name not in (("logging", "shutdown"), ("PIL._imaging", "clear_cache"), ("matplotlib._pylab_helpers", "Gcf.destroy_all")):
+            atexit.register(function, *arguments, **keywords)
+    _n_thread_exits = len(threading._threading_atexits)
+    with threading._shutdown_locks_lock:
+        threading._maintain_shutdown_locks()  # those of threads that have ended
+    _n_thread_locks = len(threading._shutdown_locks)
+    _n_log_handlers = len(logging._handlerList)
+
+
+def _find_seeds():
+    """Where the state of the two Mersenne twisters lies that programs use without asking: 624 words, each of which may be
+    anything, so frozen.c fills them with random bytes in every fork. numpy's own seed() would write to 200 pages. Only if
+    they are found to be there; else both are seeded as a program would do it."""
+    import ctypes
+
+    offset = object.__basicsize__ + ctypes.sizeof(ctypes.c_int)  # _randommodule.c: the head, the index, the words
+    state = random.getstate()
+    found = [(id(random._inst) + offset, state[1][:624])]
+    if "numpy.random" in sys.modules:
+        generator = sys.modules["numpy.random"].mtrand._rand._bit_generator
+        found.append((generator.ctypes.state_address, [int(word) for word in generator.state["state"]["key"]]))
+    for at, words in found:
+        if ctypes.string_at(at, 2496) != b"".join(word.to_bytes(4, sys.byteorder) for word in words):
+            return ()
+    return tuple(at for at, _ in found)
+
+
+def _preloaded_exits():
+    helpers = sys.modules.get("matplotlib._pylab_helpers")
+    if helpers is not None and helpers.Gcf.figs:
+        helpers.Gcf.destroy_all()
+    if len(logging._handlerList) != _n_log_handlers:
+        logging.shutdown()
 
 
 def _set_file(path):
@@ -47,7 +102,9 @@ def _set_file(path):
 
 def ready(path):
     """The last thing before the freeze: what every program needs is there, nothing is left for the collector."""
-    global _n_modules
+    global _n_modules, _seeds, _usual
+    atexit.unregister(logging.shutdown)  # of the import above
+    _at_exit.append((logging.shutdown, (), {}))
     for name in ("_strptime", "json", "re", "io", "traceback", "linecache", "tokenize", "encodings.idna"):
         __import__(name)
     if "matplotlib.pyplot" in sys.modules:  # its first figure loads fonts and a back end
@@ -63,6 +120,11 @@ def ready(path):
     sys.orig_argv[:] = [sys.executable, "-B", *sys.argv]
     for name in [name for name in os.environ if name not in COMMON]:
         del os.environ[name]
+    texts = [f"{name}={os.environ[name]}" for name in COMMON if name in os.environ]
+    texts.insert(5, f"PYTHONPATH={os.path.dirname(sitecustomize.__file__)}:")  # as runtime.yaml's run has it
+    _usual = b"".join(os.fsencode(text) + b"\0" for text in ("1", sys.argv[0], *texts))
+    _settle_exits()
+    _seeds = _find_seeds()
     _n_modules = len(sys.modules)
     gc.collect()
     gc.freeze()
@@ -72,19 +134,19 @@ def ready(path):
 def rehearse():
     """In a fork, before there is a program: all that can be done without one, and once the way that it will go, so that
     the pages that are written to are this fork's own before anybody waits."""
-    random.seed()  # every fork has random numbers of its own
-    numpy = sys.modules.get("numpy.random")
-    if numpy is not None:
-        numpy.seed()
+    if not _seeds:  # every fork has random numbers of its own: see _find_seeds
+        random.seed()
+        if "numpy.random" in sys.modules:
+            sys.modules["numpy.random"].seed()
     threading.main_thread()._set_native_id()
     sitecustomize._install()
-    environ = b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in os.environ.items())
-    begin(b"1\0" + os.fsencode(sys.argv[0]) + b"\0" + environ)
+    begin(_usual)
     module = types.ModuleType("rehearsal")
     exec(compile("x = [str(i) for i in range(3)]\nprint(*x)\n", "rehearsal", "exec"), module.__dict__)
     sys.modules["rehearsal"] = module
     del module
     sys.stdout.flush()
+    end()
     _let_go("rehearsal")
     sys.modules["__main__"] = module = types.ModuleType("__main__")
     module.__dict__.update(_main, __annotations__={})
@@ -164,8 +226,11 @@ def _let_go(first):
 
 def end():
     """What a program can see of the interpreter's end before its streams are flushed."""
-    threading._shutdown()
-    atexit._run_exitfuncs()
+    if len(threading._active) > 1 or len(threading._shutdown_locks) != _n_thread_locks or len(threading._threading_atexits) != _n_thread_exits:
+        threading._shutdown()
+    if atexit._ncallbacks():
+        atexit._run_exitfuncs()
+    _preloaded_exits()
     return True
 
 

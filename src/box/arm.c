@@ -130,7 +130,7 @@ static uint32_t others_of_guest(const struct rt_keeper *k) {
 }
 
 /* Tells init who the guest is, and waits for a parked process. */
-int rt_keeper_expect(int socket, enum rt_wire_op op, struct rt_wire_message *message, int *ret_fd, struct retort_error *err) {
+int rt_keeper_expect(int socket, uint64_t ops, struct rt_wire_message *message, int *ret_fd, struct retort_error *err) {
         struct pollfd wait = { .fd = socket, .events = POLLIN };
         int fds[RT_WIRE_MAX_FDS] = { -1 };
         int ready = poll(&wait, 1, DEATH_MS);
@@ -138,7 +138,7 @@ int rt_keeper_expect(int socket, enum rt_wire_op op, struct rt_wire_message *mes
         for (unsigned i = 1; r == 1 && i < RT_WIRE_MAX_FDS; i++)
                 (void)rt_close(fds[i]);
         rt_auto_close int fd = r == 1 ? fds[0] : -1;
-        if (r == 1 && message->op == (uint32_t)op) {
+        if (r == 1 && ops & 1ull << message->op) {
                 if (ret_fd)
                         *ret_fd = rt_take_fd(&fd);
                 return 0;
@@ -168,10 +168,11 @@ static int await_parked(struct rt_keeper *k, bool guests_come, struct retort_err
         message.arm.guests_come = guests_come;
         if (rt_wire_send(k->init_socket, &message, NULL, 0) < 0)
                 return rt_fail_errno(err, "cannot speak to retort-init");
-        return rt_keeper_expect(k->init_socket, RT_PARKED, &message, guests_come ? NULL : &k->listener, err);
+        return rt_keeper_expect(k->init_socket, 1ull << RT_PARKED, &message, guests_come ? NULL : &k->listener, err);
 }
 
 int rt_keeper_start_init(struct rt_keeper *k, bool guests_come, struct retort_error *err) {
+        k->metered = false;
         int r = rt_cgroup_renew(&k->cgroup, err);
         if (r < 0)
                 return r;

@@ -395,23 +395,27 @@ int rt_cgroup_limit(const struct rt_cgroup *cgroup, const struct retort_limits *
         return 0;
 }
 
-void rt_cgroup_read(const struct rt_cgroup *cgroup, struct rt_meter *ret_meter) {
-        uint64_t processes = read_number(cgroup, PIDS_NOW);
+void rt_cgroup_read(const struct rt_cgroup *cgroup, bool split, struct rt_meter *ret_meter) {
         uint64_t peak = read_number(cgroup, PIDS_PEAK);
         *ret_meter = (struct rt_meter){
                 .cpu_ns = read_number(cgroup, CPU_ALL),
-                .user_ns = read_number(cgroup, CPU_USER),
-                .system_ns = read_number(cgroup, CPU_SYSTEM),
+                .user_ns = split ? read_number(cgroup, CPU_USER) : ret_meter->user_ns,
+                .system_ns = split ? read_number(cgroup, CPU_SYSTEM) : ret_meter->system_ns,
                 .peak_memory_bytes = read_number(cgroup, cgroup->files[MEMORY_PEAK] >= 0 ? MEMORY_PEAK : MEMORY_NOW),
                 .oom_kills = read_number(cgroup, OOM_KILLS),
                 .refused_forks = read_number(cgroup, PIDS_REFUSED),
-                .processes = processes ? processes - 1 : 0,
+                .processes = rt_cgroup_processes(cgroup),
                 .peak_processes = peak ? peak - 1 : 0,
         };
 }
 
 int rt_cgroup_forks_fd(const struct rt_cgroup *cgroup) {
         return cgroup->files[PIDS_REFUSED];
+}
+
+uint64_t rt_cgroup_processes(const struct rt_cgroup *cgroup) {
+        uint64_t processes = read_number(cgroup, PIDS_NOW);
+        return processes ? processes - 1 : 0;
 }
 
 uint64_t rt_cgroup_cpu_ns(const struct rt_cgroup *cgroup) {

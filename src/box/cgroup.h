@@ -74,8 +74,11 @@ struct rt_meter {
         uint64_t processes;      /* now, the box's first process not counted */
         uint64_t peak_processes; /* 0: the kernel does not keep it */
 };
-void rt_cgroup_read(const struct rt_cgroup *cgroup, struct rt_meter *ret_meter);
+/* split: the two parts of CPU time as well; else they are left alone. */
+void rt_cgroup_read(const struct rt_cgroup *cgroup, bool split, struct rt_meter *ret_meter);
 /* A descriptor that becomes POLLPRI when a fork is refused, or -1. */
 int rt_cgroup_forks_fd(const struct rt_cgroup *cgroup);
+/* How many processes there are now, the box's first one not counted. */
+uint64_t rt_cgroup_processes(const struct rt_cgroup *cgroup);
 /* CPU time only: cheap enough to ask often. */
 uint64_t rt_cgroup_cpu_ns(const struct rt_cgroup *cgroup);

@@ -47,12 +47,14 @@ void rt_forked_end(struct rt_keeper *k) {
                 k->listener = rt_close(k->listener); /* its, not init's */
         k->zygote = rt_close(k->zygote);
         k->last_pid = 0;
+        k->guest = 0;
+        k->dying = false;
 }
 
 bool rt_forked_box_is_clean(const struct rt_keeper *k) {
         const struct rt_box_report *r = &k->report;
         return k->forked && k->init > 0 && k->zygote >= 0 && k->cgroup.version == 1 && r->ended_by == RT_END_EXIT &&
-               r->oom_kills == 0 && r->refused_forks == 0 && !k->ipc_used;
+               r->oom_kills == 0 && r->refused_forks == 0 && !k->ipc_used && rt_cgroup_processes(&k->cgroup) == 0;
 }
 
 static int fork_zygote(struct rt_keeper *k, struct retort_error *err) {
@@ -81,7 +83,7 @@ static int fork_zygote(struct rt_keeper *k, struct retort_error *err) {
                 return r;
         theirs = rt_close(theirs);
         int listener = -1;
-        r = rt_keeper_expect(ours, RT_READY, &message, &listener, err);
+        r = rt_keeper_expect(ours, 1ull << RT_READY, &message, &listener, err);
         if (r < 0)
                 return rt_wrap(err, r, "forking a frozen interpreter");
         (void)rt_close(k->listener);
@@ -90,12 +92,29 @@ static int fork_zygote(struct rt_keeper *k, struct retort_error *err) {
         return 0;
 }
 
+int rt_forked_await_death(struct rt_keeper *k, struct retort_error *err) {
+        struct rt_wire_message message;
+        int r = k->dying ? rt_keeper_expect(k->zygote, 1ull << RT_EXITED, &message, NULL, err) : 0;
+        k->dying = false;
+        return r;
+}
+
+/* The zygote says which process it forked, as it and we see it; the guest that it is parked, and its number in the box. */
 static int park(struct rt_keeper *k, uint32_t *ret_pid, struct retort_error *err) {
         struct rt_wire_message message = rt_keeper_who(k, RT_ARM);
         if (rt_wire_send(k->zygote, &message, NULL, 0) < 0)
                 return rt_fail_errno(err, "the slot's zygote is gone");
-        int r = rt_keeper_expect(k->zygote, RT_PARKED, &message, NULL, err);
-        *ret_pid = message.bits;
+        int r = 0;
+        k->told = 0;
+        k->guest = 0;
+        *ret_pid = 0;
+        while (r == 0 && (k->guest == 0 || *ret_pid == 0)) { /* in either order */
+                r = rt_keeper_expect(k->zygote, 1ull << RT_PARKED | 1ull << RT_FORKED, &message, NULL, err);
+                if (r == 0 && message.op == RT_FORKED)
+                        k->guest = (pid_t)message.bits;
+                else if (r == 0)
+                        *ret_pid = message.bits;
+        }
         return r;
 }
 

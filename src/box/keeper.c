@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -81,7 +82,10 @@ static void start(struct rt_keeper *k, struct rt_wire_message *message, const in
                 k->used = true;
                 k->n_steps++;
                 k->parked = false;
-                rt_cgroup_read(&k->cgroup, &k->before);
+                if (k->metered)
+                        k->before.cpu_ns = rt_cgroup_cpu_ns(&k->cgroup);
+                else
+                        rt_cgroup_read(&k->cgroup, true, &k->before);
                 message->op = RT_GO;
                 k->begun_ns = rt_now_ns();
                 if (rt_wire_send(rt_keeper_guest_socket(k), message, fds, RT_START_FDS) < 0)
@@ -121,7 +125,7 @@ static bool network_untouched(const struct rt_keeper *k) {
 
 /* Everything a guest could have changed is destroyed and made anew. */
 static int renew(struct rt_keeper *k, bool forked, struct retort_error *err) {
-        bool clean = forked && rt_forked_box_is_clean(k) && rt_keeper_private_untouched(k);
+        bool clean = forked && rt_forked_await_death(k, NULL) == 0 && rt_forked_box_is_clean(k) && rt_keeper_private_untouched(k);
         int r = clean ? 0 : rt_keeper_kill_box(k, err);
         if (r < 0)
                 return r;
@@ -194,6 +198,7 @@ void rt_keeper_main(struct rt_keeper *k) {
                 k->network = open("/proc/self/net", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         k->network_new = network_state(k);
         rt_forked_open(k);
+        k->cpus = (unsigned)get_nprocs();
         if (rt_keeper_private_make(k, &err) < 0 || try_limits(k, &err) < 0 || rt_keeper_arm(k, false, &err) < 0) {
                 send_failure(k, &err);
                 end(k, 1);

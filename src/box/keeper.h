@@ -26,6 +26,7 @@ struct rt_keeper {
         int private_fs;  /* the slot's tmpfs, or its scratch directory */
         int network;     /* /proc/self/net of the slot's network namespace */
         uint64_t network_new; /* what it said when nobody had used it: a hash */
+        unsigned cpus;
         bool used;       /* a guest has run since the private places were made */
         unsigned n_steps; /* how many have */
 
@@ -43,6 +44,9 @@ struct rt_keeper {
         int zygote;               /* socket of the slot's zygote, or -1 */
         bool forked;              /* the guest, parked or running, is a fork of it */
         bool ipc_used;            /* a guest made something in the IPC namespace that outlives it */
+        bool dying;               /* the guest is on its way out, and its zygote will say so */
+        pid_t guest;              /* its process, as we see it; 0: unknown */
+        unsigned told;            /* how many calls of this guest's we were told of */
         uint32_t last_pid;        /* of the guest before, in the box */
         struct rt_private_seal {
                 bool valid;
@@ -53,7 +57,8 @@ struct rt_keeper {
         /* the step now */
         struct retort_limits limits;
         struct retort_limits set; /* what the control group and the disk have been told; 0: nothing yet */
-        struct rt_meter before;
+        struct rt_meter before; /* what the counters said when the step began */
+        bool metered;           /* and still say, but for CPU time: no guest was in the group since it ended */
         uint64_t begun_ns;
         uint64_t peak_processes;
         uint64_t peak_rss_bytes; /* for hosts without cgroups, and kernels that keep no peak */
@@ -79,8 +84,8 @@ pid_t rt_clone(uint64_t flags, int *ret_pidfd, int group);
 int rt_keeper_arm(struct rt_keeper *k, bool forked, struct retort_error *err);
 /* box/arm.c: a box with nothing in it but its first process, and what that parks unless guests come from outside. */
 int rt_keeper_start_init(struct rt_keeper *k, bool guests_come, struct retort_error *err);
-/* box/arm.c: waits for one message; ret_fd (may be NULL) takes its descriptor. */
-int rt_keeper_expect(int socket, enum rt_wire_op op, struct rt_wire_message *message, int *ret_fd, struct retort_error *err);
+/* box/arm.c: waits for one message of an op in the mask; ret_fd (may be NULL) takes its descriptor. */
+int rt_keeper_expect(int socket, uint64_t ops, struct rt_wire_message *message, int *ret_fd, struct retort_error *err);
 /* box/arm.c: a message that says who the slot's guest is. */
 struct rt_wire_message rt_keeper_who(const struct rt_keeper *k, enum rt_wire_op op);
 
@@ -92,6 +97,8 @@ void rt_forked_link(struct rt_keeper *k, int link);
 int rt_forked_arm(struct rt_keeper *k, struct retort_error *err);
 /* box/forked.c: the guest that ended was alone and left nothing in the box: the next may use it. */
 bool rt_forked_box_is_clean(const struct rt_keeper *k);
+/* box/forked.c: waits until a guest that is on its way out is gone. */
+int rt_forked_await_death(struct rt_keeper *k, struct retort_error *err);
 /* box/forked.c: lets the zygote go. */
 void rt_forked_end(struct rt_keeper *k);
 /* The socket at which the parked process waits. */

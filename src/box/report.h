@@ -19,6 +19,8 @@ struct rt_box_report {
         int32_t denied_call;  /* number of the refused system call */
         uint32_t denied_arch_ok; /* 0: it came through another architecture's gate */
         uint32_t filter_kills;   /* no listener: the filter ends who makes a denied call, with SIGSYS */
+        uint32_t quiet;          /* nothing of the guest's can write any more, though its ends of pipes may still be open */
+        uint32_t zero;
         uint32_t file_limit_hit; /* a file had grown to file_bytes */
         uint32_t disk_full;
         uint64_t oom_kills;

@@ -20,7 +20,7 @@ enum rt_seccomp_told { RT_SECCOMP_NOTHING, RT_SECCOMP_DENIED, RT_SECCOMP_MARKED_
 /* Puts the calling thread under the policy for good (no_new_privs must be set). *ret_listener is a descriptor for
  * notifications, if anything is told. 0, or -1 with errno. */
 int rt_seccomp_enter(enum rt_seccomp_told told, int *ret_listener);
-/* What the call makes stays in the box's namespaces when its process has ended. */
+/* Allowed, and told to the listener that wants to hear of it. */
 bool rt_seccomp_marked(int call);
 /* "ptrace", or NULL for a number the policy does not name. */
 const char *rt_seccomp_name(int call);

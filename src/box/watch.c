@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/sysinfo.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +25,8 @@ enum {
         TICK_MIN_NS = 1000000,       /* how close to a CPU limit we look */
         TICK_MAX_NS = 10000000,      /* how long a peak may stay unseen where only looking tells */
         TICK_POLLING_NS = 4000000,   /* the same without cgroups: every look reads /proc */
+        TOLD_FREELY = 1000,          /* calls of a guest's; a program that starts others makes one for each */
+        PAUSE_NS = 1000000,
         GOING_ON = -1,
 };
 
@@ -50,7 +52,7 @@ static int look_around(struct rt_keeper *k) {
         if (polling(k))
                 rt_procs_read(k, &procs);
         struct rt_meter now;
-        rt_cgroup_read(&k->cgroup, &now);
+        rt_cgroup_read(&k->cgroup, true, &now);
         const struct rt_cgroup *cg = &k->cgroup;
         uint64_t processes = peak_of(&k->peak_processes, cg->have[RT_CG_PIDS] ? now.processes : procs.threads);
         uint64_t rss = peak_of(&k->peak_rss_bytes, cg->have[RT_CG_MEMORY] ? now.peak_memory_bytes : procs.rss_bytes);
@@ -73,15 +75,31 @@ static int look_around(struct rt_keeper *k) {
 static uint64_t next_look(const struct rt_keeper *k, uint64_t now) {
         uint64_t limit = k->limits.cpu_ms * 1000000u;
         uint64_t left = limit > k->cpu_seen_ns ? limit - k->cpu_seen_ns : 0;
-        uint64_t in = left / (uint64_t)get_nprocs();
+        uint64_t in = left / k->cpus;
         if (in < TICK_MIN_NS)
                 in = TICK_MIN_NS;
         uint64_t most = polling(k) ? TICK_POLLING_NS : TICK_MAX_NS;
         return now + (in < most ? in : most);
 }
 
-/* The kernel asks about a call that the policy denies. */
-static int on_listener(struct rt_keeper *k) {
+/* A call that is allowed and that we want to know of. Once it is let go on, nothing can stop it but the death of who made
+ * it: so the end of a guest that is the only process of its box, with one thread, is known here, with its code, before the
+ * kernel has taken its memory apart. */
+static int on_marked(struct rt_keeper *k, const struct seccomp_notif *ask, struct rt_wire_exited *ret_exited) {
+        struct seccomp_notif_resp answer = { .id = ask->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
+        bool ends = ask->data.nr == SYS_exit_group;
+        bool last = ends && k->guest > 0 && ask->pid == (uint32_t)k->guest && rt_cgroup_processes(&k->cgroup) == 1;
+        k->told++;
+        k->ipc_used |= !ends;
+        if (ioctl(k->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) < 0 || !last)
+                return GOING_ON;
+        *ret_exited = (struct rt_wire_exited){ .wait_status = (int32_t)(ask->data.args[0] & 0xff) << 8, .at_ns = rt_now_ns() };
+        k->dying = true;
+        return RT_END_EXIT;
+}
+
+/* The kernel asks about a call that the policy denies, or marks. */
+static int on_listener(struct rt_keeper *k, struct rt_wire_exited *ret_exited) {
         struct seccomp_notif ask;
         memset(&ask, 0, sizeof ask);
         if (ioctl(k->listener, SECCOMP_IOCTL_NOTIF_RECV, &ask) < 0)
@@ -91,12 +109,8 @@ static int on_listener(struct rt_keeper *k) {
                 (void)ioctl(k->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
                 return GOING_ON;
         }
-        if (ask.data.arch == NATIVE_ARCH && rt_seccomp_marked(ask.data.nr)) {
-                struct seccomp_notif_resp answer = { .id = ask.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
-                k->ipc_used = true;
-                (void)ioctl(k->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
-                return GOING_ON;
-        }
+        if (ask.data.arch == NATIVE_ARCH && rt_seccomp_marked(ask.data.nr))
+                return on_marked(k, &ask, ret_exited);
         k->report.denied_call = ask.data.nr;
         k->report.denied_arch_ok = ask.data.arch == NATIVE_ARCH && (uint32_t)ask.data.nr < 0x40000000;
         return RT_END_DENIED;
@@ -123,6 +137,8 @@ static int on_engine(struct rt_keeper *k) {
 static int wait_for_end(struct rt_keeper *k, struct rt_wire_exited *ret_exited) {
         uint64_t deadline = k->begun_ns + k->limits.wall_ms * 1000000u;
         uint64_t look = next_look(k, k->begun_ns);
+        uint64_t listen = 0;
+        bool deserted = false;
         enum { ENGINE, GUEST, LISTENER, FORKS, INIT };
         struct pollfd wait[] = {
                 [ENGINE] = { .fd = k->engine, .events = POLLIN },
@@ -143,16 +159,23 @@ static int wait_for_end(struct rt_keeper *k, struct rt_wire_exited *ret_exited) 
                 if (end != GOING_ON)
                         return end;
                 uint64_t next = look < deadline ? look : deadline;
+                bool listening = now >= listen;
+                wait[LISTENER].fd = listening && !deserted ? k->listener : -1;
+                if (!listening && listen < next)
+                        next = listen;
                 uint64_t left = next > now ? next - now : 0;
                 struct timespec timeout = { .tv_sec = (time_t)(left / 1000000000u), .tv_nsec = (long)(left % 1000000000u) };
                 if (ppoll(wait, RT_LEN(wait), &timeout, NULL) <= 0)
                         continue;
                 if (wait[FORKS].revents & (POLLPRI | POLLERR))
                         end = look_around(k);
-                if (end == GOING_ON && (wait[LISTENER].revents & POLLIN))
-                        end = on_listener(k);
-                else if (wait[LISTENER].revents)
-                        wait[LISTENER].fd = -1; /* the last process under the policy is gone */
+                if (end == GOING_ON && (wait[LISTENER].revents & POLLIN)) {
+                        end = on_listener(k, ret_exited);
+                        /* Answering takes time that is not the guest's: who asks very often is answered once a millisecond. */
+                        listen = k->told > TOLD_FREELY ? rt_now_ns() + PAUSE_NS : 0;
+                } else if (wait[LISTENER].revents) {
+                        deserted = true; /* the last process under the policy is gone */
+                }
                 if (end == GOING_ON && wait[GUEST].revents)
                         end = on_guest(k, ret_exited);
                 if (end == GOING_ON && wait[INIT].revents)
@@ -206,19 +229,22 @@ void rt_keeper_watch(struct rt_keeper *k) {
         k->report.filter_kills = k->listener < 0;
         int end = wait_for_end(k, &exited);
         uint64_t ended_ns = end == RT_END_EXIT ? exited.at_ns : rt_now_ns();
-        struct rt_meter after;
-        rt_cgroup_read(&k->cgroup, &after);
-        bool alone = end == RT_END_EXIT && k->cgroup.have[RT_CG_PIDS] && after.processes == 0;
+        struct rt_meter after = k->before;
+        rt_cgroup_read(&k->cgroup, exited.user_ns + exited.system_ns == 0, &after);
+        bool alone = end == RT_END_EXIT && k->cgroup.have[RT_CG_PIDS] && after.processes == (k->dying ? 1 : 0);
         if (!alone) {
                 (void)peak_of(&k->peak_processes, after.processes);
                 if (rt_keeper_kill_box(k, NULL) < 0)
                         end = RT_END_LOST;
-                rt_cgroup_read(&k->cgroup, &after);
+                rt_cgroup_read(&k->cgroup, true, &after);
         }
+        k->report.quiet = k->dying;
         k->report.ended_by = (uint32_t)end;
         k->report.wait_status = exited.wait_status;
         k->report.wall_ns = ended_ns > k->begun_ns ? ended_ns - k->begun_ns : 0; /* init says when: it may say anything */
         fill_usage(k, &after, &exited);
+        k->before = after;
+        k->metered = k->forked;
         if (end != RT_END_EXIT || exited.wait_status != 0)
                 rt_keeper_private_measure(k);
 }

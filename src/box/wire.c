@@ -34,6 +34,7 @@ static size_t message_size(uint32_t op) {
         case RT_RECYCLE:
         case RT_READY:
         case RT_PARKED:
+        case RT_FORKED:
         case RT_FETCH:
         case RT_FETCHED:
         case RT_FREEZE:

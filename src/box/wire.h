@@ -11,7 +11,7 @@
  *
  *   engine --(its socket)--> frozen interpreter     LINK          <-- READY
  *   keeper --(link)--> frozen interpreter           FORK
- *   keeper --(zygote socket)--> zygote of the slot  ARM, GO       <-- READY, FAIL, PARKED, BAD_EXEC, EXITED
+ *   keeper --(zygote socket)--> zygote of the slot  ARM, GO       <-- READY, FAIL, FORKED, PARKED, BAD_EXEC, EXITED
  *
  * A slot is thrown away by closing its socket. All are SOCK_SEQPACKET: a message arrives whole or not at all. A message has a fixed size for its op;
  * anything else ends the connection. Bulk (argv, environment, files) is in a sealed memfd: box/plan.h.
@@ -42,6 +42,7 @@ enum rt_wire_op {
         RT_FORK,      /* keeper: a zygote for this slot; descriptors: RT_FORK_* */
         RT_FETCH,     /* engine: what did the first step leave? */
         RT_FETCHED,   /* keeper: this; descriptor: the files, as a plan has them */
+        RT_FORKED,    /* zygote: the process that it has forked, as it sees it */
         RT_WIRE_OPS   /* one more than the last */
 };
 
@@ -88,7 +89,7 @@ struct rt_wire_message {
         uint32_t op;
         uint32_t bits; /* FAIL of a jailer that could not start: mask of mechanisms to do without;
                           START, GO: RT_START_*; FORK: RT_FORK_SLOT_GROUP; RECYCLE, READY: RT_BOX_*;
-                          PARKED of a zygote's guest: its process id in the box */
+                          PARKED of a zygote's guest: its process id in the box; FORKED: as its zygote sees it */
         union {
                 struct rt_box_isolation isolation; /* HELLO */
                 struct rt_slot_places places;      /* MADE */

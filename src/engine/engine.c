@@ -79,6 +79,7 @@ int retort_engine_open(retort_engine **ret_engine, const struct retort_config *c
         (void)pthread_condattr_init(&monotonic);
         (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
         (void)pthread_cond_init(&engine->changed, &monotonic);
+        (void)pthread_cond_init(&engine->chores, &monotonic);
         (void)pthread_condattr_destroy(&monotonic);
         (void)pthread_mutex_init(&engine->lock, NULL);
         unsigned cpus = (unsigned)get_nprocs();
@@ -104,6 +105,13 @@ int retort_engine_open(retort_engine **ret_engine, const struct retort_config *c
         return 0;
 }
 
+static bool any_goes_on(const struct retort_engine *engine) {
+        const struct rt_run *run = engine->runs;
+        while (run && run->ended)
+                run = run->next;
+        return run;
+}
+
 void retort_engine_close(retort_engine *engine) {
         if (!engine)
                 return;
@@ -112,8 +120,12 @@ void retort_engine_close(retort_engine *engine) {
         for (struct rt_run *run = engine->runs; run; run = run->next)
                 (void)eventfd_write(run->cancel_fd, 1);
         rt_cache_stop(engine->cache);
-        while (engine->runs || engine->n_asking > 0)
+        while (any_goes_on(engine) || engine->n_asking > 0)
                 (void)pthread_cond_wait(&engine->changed, &engine->lock);
+        for (struct rt_run *run = engine->runs; run; run = run->next) { /* ended, and not freed yet */
+                run->held.slot = rt_slot_free(run->held.slot);
+                run->engine = NULL;
+        }
         (void)pthread_mutex_unlock(&engine->lock);
         rt_engine_slots_close(engine);
         rt_engine_warm_close(engine);
@@ -122,6 +134,7 @@ void retort_engine_close(retort_engine *engine) {
         engine->cache = rt_cache_free(engine->cache);
         free(engine->runtimes_dir);
         (void)pthread_cond_destroy(&engine->changed);
+        (void)pthread_cond_destroy(&engine->chores);
         (void)pthread_mutex_destroy(&engine->lock);
         free(engine);
 }
@@ -152,15 +165,18 @@ static int open_cancel(struct rt_run *run, struct retort_error *err) {
         return run->cancel_fd < 0 ? rt_fail_errno(err, "cannot make an eventfd") : 0;
 }
 
+/* The run has nothing of the engine's any more: closing waits for that. */
 static void delist(struct rt_run *run) {
         struct retort_engine *engine = run->engine;
+        rt_engine_run_end(run);
         (void)pthread_mutex_lock(&engine->lock);
         struct rt_run **at = &engine->runs;
         while (*at && *at != run)
                 at = &(*at)->next;
         if (*at)
                 *at = run->next;
-        (void)pthread_cond_broadcast(&engine->changed);
+        if (engine->closing)
+                (void)pthread_cond_broadcast(&engine->changed);
         (void)pthread_mutex_unlock(&engine->lock);
 }
 
@@ -258,7 +274,11 @@ int retort_perform(retort_run *run, struct retort_outcome **ret_outcome, struct 
         if (r < 0)
                 return r;
         r = rt_engine_run(&run->run, ret_outcome, err);
-        delist(&run->run);
+        (void)pthread_mutex_lock(&run->run.engine->lock);
+        run->run.ended = true; /* the box is made as new when the run is freed: the outcome goes first */
+        if (run->run.engine->closing)
+                (void)pthread_cond_broadcast(&run->run.engine->changed);
+        (void)pthread_mutex_unlock(&run->run.engine->lock);
         return r;
 }
 
@@ -329,5 +349,7 @@ void retort_run_free(retort_run *run) {
         retort_cancel(run);
         if (run->have_thread)
                 (void)pthread_join(run->thread, NULL);
+        if (run->run.ended && run->run.engine)
+                delist(&run->run);
         free_run(run);
 }

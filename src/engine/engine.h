@@ -52,7 +52,9 @@ struct retort_engine {
         size_t n_missing;
 
         pthread_mutex_t lock;
-        pthread_cond_t changed; /* a slot became idle, a run ended, a version is known, work for the housekeeper */
+        pthread_cond_t changed; /* a slot came back, a run ended, a version is known, an interpreter is frozen */
+        pthread_cond_t chores;  /* there is work for the housekeeper */
+        unsigned n_waiting;     /* threads that wait for `changed` because of a slot */
         pthread_t housekeeper;
         bool have_housekeeper;
         bool closing;
@@ -81,6 +83,9 @@ struct rt_run {
         uint64_t begun_ns;  /* when it was submitted; 0: when it starts */
         uint64_t seq;
         int terminal; /* the master of its terminal, or -1; read and changed under the engine's lock */
+        struct rt_ready_slot held; /* given back with rt_engine_run_end; slot NULL: none */
+        bool odd;                  /* something odd happened in it */
+        bool ended;                /* all that is left of it is what it holds */
         struct rt_run *next;
 };
 
@@ -107,8 +112,10 @@ void rt_engine_warm_close(struct retort_engine *engine);
 /* The runtime's number in the engine's tables. */
 size_t rt_engine_runtime_index(struct retort_engine *engine, const struct rt_runtime *runtime);
 
-/* engine/run.c: the life of a run. *ret_outcome is set also when the run was cancelled. */
+/* engine/run.c: the life of a run. *ret_outcome is set also when the run was cancelled. What it held of the engine it holds
+ * until rt_engine_run_end: making a slot as new competes with telling whoever waits. */
 int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struct retort_error *err);
+void rt_engine_run_end(struct rt_run *run);
 /* Checks a request without running it. */
 int rt_engine_check(struct retort_engine *engine, const struct retort_request *request, struct retort_error *err);
 bool rt_run_cancelled(const struct rt_run *run);

@@ -273,6 +273,21 @@ static bool pump_once(struct rt_pump *p, int slot_fd, int timeout_ms) {
         return wait[SLOT].revents != 0;
 }
 
+/* Takes what is in the pipes now. False: nothing is. */
+static bool pump_ready(struct rt_pump *p) {
+        uint64_t before = p->out.seen + p->err.seen + p->report.size;
+        (void)pump_once(p, -1, 0);
+        return p->out.seen + p->err.seen + p->report.size > before;
+}
+
+static void hang_up(struct rt_pump *p) {
+        if (p->out.fd >= 0)
+                end_stream(p, &p->out);
+        if (p->err.fd >= 0)
+                end_stream(p, &p->err);
+        p->report_fd = rt_close(p->report_fd);
+}
+
 int rt_pump_until_report(struct rt_pump *p, struct rt_slot *slot, int timeout_ms, struct rt_box_report *ret_report,
                          struct retort_error *err) {
         uint64_t deadline = rt_now_ns() + (uint64_t)timeout_ms * 1000000u;
@@ -294,6 +309,11 @@ int rt_pump_until_report(struct rt_pump *p, struct rt_slot *slot, int timeout_ms
          * the time the caller takes for what there is. */
         end_stdin(p);
         p->waited_ns = 0;
+        if (r == 0 && ret_report->quiet) { /* nor will anybody write who is only dying yet */
+                while (pump_ready(p))
+                        continue;
+                hang_up(p);
+        }
         while ((p->out.fd >= 0 || p->err.fd >= 0 || p->report_fd >= 0) && p->waited_ns < DRAIN_MS * 1000000ull)
                 (void)pump_once(p, -1, DRAIN_MS);
         return r;

@@ -35,9 +35,7 @@ static int find_plan(struct rt_run *run, const struct rt_lang_places *places, st
         const struct rt_runtime *runtime = rt_lang_find(engine->runtimes, run->request->language, err);
         if (!runtime)
                 return err->code;
-        int r = rt_lang_detect(runtime, err);
-        if (r == 0)
-                r = rt_lang_plan(runtime, run->request, places, &engine->ceilings, arena, ret_plan, err);
+        int r = rt_lang_plan(runtime, run->request, places, &engine->ceilings, arena, ret_plan, err);
         if (r == 0)
                 rt_toolchain_ask(engine, runtime);
         if (r == 0 && run->request->version) {
@@ -365,8 +363,14 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         else if (r < 0)
                 host_failed(&s, err);
         r = finish(&s, &plan, ret_outcome);
-        if (slot)
-                rt_engine_slot_give(run->engine, slot, s.kind, s.odd);
+        run->held = (struct rt_ready_slot){ slot, s.kind };
+        run->odd = s.odd;
         rt_cache_done(&s.ask);
         return r;
+}
+
+void rt_engine_run_end(struct rt_run *run) {
+        struct rt_slot *slot = rt_take(run->held.slot);
+        if (slot)
+                rt_engine_slot_give(run->engine, slot, run->held.kind, run->odd);
 }

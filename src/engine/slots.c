@@ -38,7 +38,7 @@ void rt_engine_slots_close(struct retort_engine *engine) {
         if (engine->have_housekeeper) {
                 (void)pthread_mutex_lock(&engine->lock);
                 engine->closing = true;
-                (void)pthread_cond_broadcast(&engine->changed);
+                (void)pthread_cond_signal(&engine->chores);
                 (void)pthread_mutex_unlock(&engine->lock);
                 (void)pthread_join(engine->housekeeper, NULL);
         }
@@ -53,6 +53,11 @@ void rt_engine_slots_close(struct retort_engine *engine) {
 /* ---- with the lock held ---- */
 
 enum { ANY_KIND = -2 };
+
+static void tell_waiting(struct retort_engine *engine) {
+        if (engine->n_waiting > 0)
+                (void)pthread_cond_broadcast(&engine->changed);
+}
 
 static struct rt_ready_slot take_out(struct rt_ready_slot *list, unsigned *n, unsigned i) {
         struct rt_ready_slot taken = list[i];
@@ -116,7 +121,7 @@ static void recycle_one(struct retort_engine *engine) {
         await_slot(engine, &s);
         if (s.slot)
                 engine->idle[engine->n_idle++] = s;
-        (void)pthread_cond_broadcast(&engine->changed);
+        tell_waiting(engine);
 }
 
 /* Counts it before it is there. Lets go of the lock meanwhile. */
@@ -140,7 +145,7 @@ static bool make_one(struct retort_engine *engine, int kind) {
                 engine->dirty[engine->n_dirty++] = s;
         else if (made && s.slot)
                 engine->idle[engine->n_idle++] = s;
-        (void)pthread_cond_broadcast(&engine->changed);
+        tell_waiting(engine);
         return made;
 }
 
@@ -154,14 +159,21 @@ static bool find_scarce(const struct retort_engine *engine, int *ret_kind) {
         return false;
 }
 
-static void wait_for_change(struct retort_engine *engine, long ms) {
+static void wait_for(struct retort_engine *engine, pthread_cond_t *what, long ms) {
         struct timespec until;
         (void)clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += ms / 1000;
         until.tv_nsec += ms % 1000 * 1000000l;
         until.tv_sec += until.tv_nsec / 1000000000;
         until.tv_nsec %= 1000000000;
-        (void)pthread_cond_timedwait(&engine->changed, &engine->lock, &until);
+        (void)pthread_cond_timedwait(what, &engine->lock, &until);
+}
+
+/* For a slot. */
+static void wait_a_little(struct retort_engine *engine) {
+        engine->n_waiting++;
+        wait_for(engine, &engine->changed, LOOK_MS);
+        engine->n_waiting--;
 }
 
 static void *keep_house(void *argument) {
@@ -177,9 +189,9 @@ static void *keep_house(void *argument) {
                         can_make = make_one(engine, kind);
                 } else {
                         if (engine->n_frozen > 0)
-                                wait_for_change(engine, AGE_MS);
+                                wait_for(engine, &engine->chores, AGE_MS);
                         else
-                                (void)pthread_cond_wait(&engine->changed, &engine->lock);
+                                (void)pthread_cond_wait(&engine->chores, &engine->lock);
                         can_make = true;
                 }
         }
@@ -202,7 +214,7 @@ static int take_any(struct retort_engine *engine, struct rt_ready_slot *ret, str
                 } else if (engine->n_slots < most_slots(engine)) {
                         return make_slot(engine, ret, err);
                 } else {
-                        wait_for_change(engine, LOOK_MS); /* the last is in the housekeeper's hands */
+                        wait_a_little(engine); /* the last is in the housekeeper's hands */
                 }
         }
 }
@@ -237,7 +249,7 @@ int rt_engine_slot_take(struct rt_run *run, int kind, struct rt_slot **ret_slot,
         struct rt_ready_slot taken = { NULL, RT_KIND_COLD };
         (void)pthread_mutex_lock(&engine->lock);
         while (!engine->closing && !rt_run_cancelled(run) && engine->n_used >= engine->max_slots)
-                wait_for_change(engine, LOOK_MS);
+                wait_a_little(engine);
         int r = 0;
         if (engine->closing || rt_run_cancelled(run)) {
                 r = rt_fail(err, RETORT_E_CLOSED, "cancelled while waiting for a box");
@@ -245,6 +257,9 @@ int rt_engine_slot_take(struct rt_run *run, int kind, struct rt_slot **ret_slot,
                 engine->n_used++;
                 r = take_slot(engine, kind, &taken, ret_start, err);
                 engine->n_used -= r < 0;
+                int scarce;
+                if (engine->n_slots < most_slots(engine) && find_scarce(engine, &scarce))
+                        (void)pthread_cond_signal(&engine->chores);
         }
         (void)pthread_mutex_unlock(&engine->lock);
         *ret_slot = taken.slot;
@@ -265,7 +280,9 @@ void rt_engine_slot_give(struct retort_engine *engine, struct rt_slot *slot, int
                 begin_recycle(engine, &s, kind);
         }
         if (s.slot)
-                engine->dirty[engine->n_dirty++] = s;
-        (void)pthread_cond_broadcast(&engine->changed);
+                engine->dirty[engine->n_dirty++] = s; /* whoever wants it waits for it; nobody else needs to know */
+        else
+                (void)pthread_cond_signal(&engine->chores);
+        tell_waiting(engine);
         (void)pthread_mutex_unlock(&engine->lock);
 }

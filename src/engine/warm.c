@@ -72,6 +72,7 @@ static void *freeze(void *argument) {
                 w->forks = 0;
         }
         engine->n_asking--;
+        (void)pthread_cond_signal(&engine->chores);
         (void)pthread_cond_broadcast(&engine->changed);
         (void)pthread_mutex_unlock(&engine->lock);
         free(f);

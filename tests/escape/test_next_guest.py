@@ -242,6 +242,36 @@ def test_a_guest_spoils_its_own_memory_only(engine):
     assert second["stdout"] == "False False False False [1] 3\n1\n", second
 
 
+ASKS = r"""
+import ctypes, time
+libc = ctypes.CDLL(None)
+end = time.monotonic() + 2
+n = 0
+while time.monotonic() < end:
+    libc.shmget(0x7777, 4096, 0)
+    n += 1
+print("asked", n)
+"""
+
+
+def test_a_guest_cannot_make_its_keeper_work(engine, corner):
+    """A fork's keeper is told of some calls: whoever makes very many of them is answered slowly, not at the host's cost."""
+    def keepers_ms():
+        ticks = 0
+        for pid in keeper_of(corner):
+            text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+            ticks += sum(map(int, text[text.rindex(")") + 2:].split()[11:13]))
+        return 1000 * ticks / os.sysconf("SC_CLK_TCK")
+    before = keepers_ms()
+    done = engine.run(ASKS)
+    assert done["status"] == "ok" and done["stdout"].startswith("asked "), done
+    asked = int(done["stdout"].split()[1])
+    if done["start"] == "cold":
+        assert asked > 20000  # nobody is told
+    else:
+        assert 1000 < asked < 20000 and keepers_ms() - before < 700
+
+
 def test_forks_have_random_numbers_of_their_own(engine):
     code = """
 import random, os, uuid, secrets, tempfile, ssl

@@ -50,9 +50,6 @@ static void check(bool holds, const char *what, int line) {
 
 /* Runs the scene in a process of its own; 77 says that this host cannot. */
 static void in_process(void (*scene)(void)) {
-#ifdef __SANITIZE_ADDRESS__
-        skip(); /* the sanitizer's terabytes of shadow memory are not for freezing */
-#endif
         pid_t pid = fork();
         assert_true(pid >= 0);
         if (pid == 0) {
