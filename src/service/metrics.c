@@ -94,7 +94,19 @@ static struct rt_metrics_series *series_of(struct rt_metrics *metrics, const cha
         return s;
 }
 
+static void count_start(struct rt_metrics *metrics, const char *start) {
+        const struct {
+                const char *name;
+                atomic_ullong *counter;
+        } all[] = { { "cold", &metrics->starts_cold }, { "fork", &metrics->starts_fork }, { "parked", &metrics->starts_parked },
+                    { "pool", &metrics->starts_pool } };
+        for (size_t i = 0; start && i < RT_LEN(all); i++)
+                if (strcmp(all[i].name, start) == 0)
+                        atomic_fetch_add(all[i].counter, 1);
+}
+
 void rt_metrics_run(struct rt_metrics *metrics, const struct retort_outcome *outcome, uint64_t total_ns) {
+        count_start(metrics, outcome->start);
         (void)pthread_mutex_lock(&metrics->lock->mutex);
         struct rt_metrics_series *s = series_of(metrics, outcome->language ? outcome->language : "", outcome->status);
         if (s) {

@@ -18,6 +18,10 @@
         X(refused_quota, "refusals_total", "{reason=\"quota\"}", "")                                                   \
         X(refused_busy, "refusals_total", "{reason=\"busy\"}", "")                                                     \
         X(refused_input, "refusals_total", "{reason=\"input\"}", "")                                                   \
+        X(starts_cold, "starts_total", "{start=\"cold\"}", "Runs by how their program started.")                        \
+        X(starts_fork, "starts_total", "{start=\"fork\"}", "")                                                        \
+        X(starts_parked, "starts_total", "{start=\"parked\"}", "")                                                    \
+        X(starts_pool, "starts_total", "{start=\"pool\"}", "")                                                        \
         X(jobs_accepted, "jobs_accepted_total", "", "Jobs accepted.")                                                  \
         X(jobs_finished, "jobs_finished_total", "", "Jobs whose outcome is stored.")                                   \
         X(jobs_requeued, "jobs_requeued_total", "", "Jobs put back because their server stopped.")                     \

@@ -29,6 +29,9 @@ static int open_engine(struct rt_service *service, const struct rt_config *confi
                 .runtimes_dir = *config->engine_runtimes ? config->engine_runtimes : NULL,
                 .libexec_dir = *config->engine_libexec ? config->engine_libexec : NULL,
                 .slots = service->slots, .warm_slots = (unsigned)config->engine_warm_slots,
+                .warm = strcmp(config->engine_warm, "on-demand") == 0 ? NULL
+                        : strcmp(config->engine_warm, "none") == 0    ? ""
+                                                                       : config->engine_warm,
                 .minimum = (enum retort_isolation)minimum_of(config->isolation_minimum),
                 .cache_bytes = config->cache_bytes, .no_cache = config->cache_bytes == 0,
                 .ceilings = { .wall_ms = config->limits_wall, .cpu_ms = config->limits_cpu, .memory_bytes = config->limits_memory,
