@@ -28,6 +28,7 @@ run() {
 }
 
 program() { run -l bash -c "$@"; }
+forked() { run --warm -l forked -c "$@" && is start fork; }
 
 # what KEY: the first value of this key in $json; last KEY: the last number. Without other programs: they are slow here.
 what() { [[ $json =~ \"$1\":\"?([^,}\"]*) ]] && printf '%s' "${BASH_REMATCH[1]}"; }
@@ -135,6 +136,35 @@ check "root: nothing is left of all these" clean
 
 group_file() { program 'echo $((1+1)); cat /proc/self/cgroup' && printf '%s' "$json" | grep '0::/'; }
 check "root: the box sees itself at the top of its groups" group_file
+
+# ---- guests that are forks ----
+
+fork_plain() { forked 'echo hello; exit 3' && is status nonzero && is exit_code 3 && is level strong; }
+check "root: a fork of a frozen interpreter" fork_plain
+
+fork_memory() { forked 'guest hog 300' -L memory=64M && is status memory_limit && between "$(what measured)" 60000000 67108864; }
+check "root: memory limit of a fork" fork_memory
+
+fork_peak() { forked 'guest hog 40' -L memory=256M && is status ok && between "$(last peak_memory_bytes)" 41943040 52000000; }
+check "root: peak memory of a fork" fork_peak
+
+fork_processes() { forked 'guest forks 40; exit 1' -L processes=20 && is status process_limit; }
+check "root: processes limit of a fork" fork_processes
+
+fork_cpu() { forked 'guest spin & guest spin & wait' -L cpu=700ms && is status cpu_limit && between "$(what measured)" 700 1500; }
+check "root: CPU limit of a fork's processes together" fork_cpu
+
+fork_group() { forked 'echo $((1+1)); cat /proc/self/cgroup' && printf '%s' "$json" | grep '0::/'; }
+check "root: a fork's box sees itself at the top of its groups" fork_group
+
+# Two requests on one engine: the second has a box, counters and a process number as if there had been no first.
+fork_twice() {
+        local line='{"language":"forked","code":"CODE","limits":{"memory_bytes":268435456}}'
+        printf '%s\n' "${line/CODE/guest hog 90}" "${line/CODE/:}" | "$retort" batch --jobs 1 --warm forked >/tmp/twice &&
+                json=$(tail -n 1 /tmp/twice) && printf '%s\n' "$json" && is status ok && between "$(last peak_memory_bytes)" 1 20000000
+}
+check "root: the peak of one fork is not the next one's" fork_twice
+check "root: nothing is left of the forks" clean
 
 # ---- less ----
 
