@@ -90,12 +90,12 @@ static int fork_zygote(struct rt_keeper *k, struct retort_error *err) {
         return 0;
 }
 
-static int park(struct rt_keeper *k, uint32_t *ret_pid, struct retort_error *err) {
+static int park(struct rt_keeper *k, struct rt_wire_parked *ret, struct retort_error *err) {
         struct rt_wire_message message = rt_keeper_who(k, RT_ARM);
         if (rt_wire_send(k->zygote, &message, NULL, 0) < 0)
                 return rt_fail_errno(err, "the slot's zygote is gone");
         int r = rt_keeper_expect(k->zygote, RT_PARKED, &message, NULL, err);
-        *ret_pid = message.bits;
+        *ret = message.parked;
         return r;
 }
 
@@ -107,21 +107,21 @@ static int new_box(struct rt_keeper *k, struct retort_error *err) {
 int rt_forked_arm(struct rt_keeper *k, struct retort_error *err) {
         if (k->link < 0 || k->spaces[RT_FORK_USER_NS] < 0)
                 return rt_fail(err, RETORT_E_SYSTEM, "nothing to fork");
-        uint32_t pid = 0;
+        struct rt_wire_parked parked = { 0 };
         int r = k->init > 0 && k->forked ? rt_cgroup_renew(&k->cgroup, err) : new_box(k, err);
         k->forked = true;
         if (r == 0 && k->zygote < 0)
                 r = fork_zygote(k, err);
         if (r == 0)
-                r = park(k, &pid, err);
+                r = park(k, &parked, err);
         /* Numbers are given in a row: a gap says that the guest before had processes or threads, and how many. */
-        if (r == 0 && k->last_pid && pid != k->last_pid + 1) {
+        if (r == 0 && k->last_pid && parked.pid != k->last_pid + 1) {
                 r = new_box(k, err);
                 if (r == 0)
                         r = fork_zygote(k, err);
                 if (r == 0)
-                        r = park(k, &pid, err);
+                        r = park(k, &parked, err);
         }
-        k->last_pid = pid;
+        k->last_pid = parked.pid + parked.threads;
         return r;
 }

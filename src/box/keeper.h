@@ -42,7 +42,7 @@ struct rt_keeper {
         int zygote;               /* socket of the slot's zygote, or -1 */
         bool forked;              /* the guest, parked or running, is a fork of it */
         bool ipc_used;            /* a guest made something in the IPC namespace that outlives it */
-        uint32_t last_pid;        /* of the guest before, in the box */
+        uint32_t last_pid;        /* the last number in the box that went to the guest before or its threads */
         struct rt_private_seal {
                 bool valid;
                 uint64_t words[32]; /* what the private places looked like when the guest started */
