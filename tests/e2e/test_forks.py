@@ -94,7 +94,106 @@ PYTHON = {
     "denied": "import ctypes\nctypes.CDLL(None).unshare(0x20000)",
 }
 
-MASKS = [(r"0x[0-9a-f]+", "0xADDRESS")]
+JAVASCRIPT = {
+    "hello": "console.log(1)",
+    "nothing": ";",
+    "objects": "console.log({ a: [1, { b: 2 }], c: new Map([[1, 2]]), d: new Date(0), e: /r/g, f() {} }); console.error('e')",
+    "exit": "process.on('exit', (c) => console.log('exit', c)); process.exit(3)",
+    "exit code": "process.exitCode = 4; console.log('on')",
+    "exit of a promise": "(async () => { await 1; process.exit(5) })()",
+    "before exit": "let n = 0; process.on('beforeExit', () => { if (n++ < 2) setTimeout(() => console.log(n), 1) })",
+    "uncaught": "function f(x) { return x.y.z }\nf({})",
+    "uncaught late": "setTimeout(() => { throw new RangeError('late \u00e9\"') }, 1)",
+    "thrown words": "throw 'words'",
+    "thrown null": "throw null",
+    "cause": "try { null.x } catch (e) { throw new Error('v', { cause: e }) }",
+    "rejection": "Promise.reject(new TypeError('nobody'))",
+    "rejection of words": "Promise.reject('words')",
+    "rejection handled late": "process.on('unhandledRejection', (e) => console.log('seen', e.message)); Promise.reject(new Error('x'))",
+    "uncaught handler": "process.on('uncaughtException', (e, o) => console.log('mine', e.message, o)); null.x",
+    "syntax error": "let x = ;",
+    "strict": "'use strict'; undeclared = 1",
+    "recursion": "function f() { f() }\ntry { f() } catch (e) { console.log(e.name, e.message) }",
+    "deep": "function f(n) { return n ? f(n - 1) + 1 : 0 } console.log(f(8000))",
+    "killed": "process.kill(process.pid, 'SIGKILL')",
+    "terminated": "process.kill(process.pid, 'SIGTERM'); setTimeout(() => {}, 5000)",
+    "abort": "process.abort()",
+    "signal handler": "process.on('SIGUSR2', (s) => { console.log(s); process.exit() }); setTimeout(() => {}, 5000); process.kill(process.pid, 'SIGUSR2')",
+    "interrupt handler": "process.once('SIGINT', () => { console.log('int'); clearInterval(i) }); const i = setInterval(() => {}, 1000); process.kill(process.pid, 'SIGINT')",
+    "dispositions": "console.log(require('fs').readFileSync('/proc/self/status', 'utf8').match(/Sig(Ign|Cgt|Blk).*/g))",
+    "argv": {"code": "console.log(process.argv, process.execArgv, process.argv0, process.execPath, process.title)", "args": ["a", "b c", "\u00e4", "--flag"]},
+    "module": "console.log(module.id, module.filename, module.paths, require.main === module, __filename, __dirname, Object.keys(require.cache).length, module.children.length)",
+    "globals": "console.log(Object.getOwnPropertyNames(globalThis).join(), Object.keys(process).join())",
+    "environment": {"code": "console.log(Object.entries(process.env).sort()); require('child_process').execSync('env | sort', { stdio: 'inherit' })", "env": {"A": "1", "B": "\u00e4=2", "EMPTY": ""}},
+    "time zone": {"code": "console.log(new Date(0).getHours(), process.env.TZ)", "env": {"TZ": "Asia/Tokyo"}},
+    "variables for the start": {"code": "console.log(process.env.NODE_OPTIONS, process.execArgv)", "env": {"NODE_OPTIONS": "--no-warnings"}},
+    "stdin": {"code": "process.stdin.on('data', (d) => process.stdout.write(String(d).toUpperCase())); process.stdin.on('end', () => console.log('end'))", "stdin": "some\nlines\n"},
+    "stdin at once": {"code": "console.log(require('fs').readFileSync(0, 'utf8'))", "stdin": "some\nlines\n"},
+    "no stdin": "process.stdin.on('data', (d) => console.log(d)).on('end', () => console.log('end'))",
+    "read lines": {"code": "require('readline').createInterface({ input: process.stdin }).on('line', (l) => console.log('<' + l + '>'))", "stdin": "one\ntwo\n"},
+    "streams": "for (const s of ['stdin', 'stdout', 'stderr']) console.log(s, process[s].constructor.name, process[s].isTTY, process[s].fd, process[s].writableHighWaterMark)",
+    "descriptors": "console.log(require('fs').readdirSync('/proc/self/fd').filter((f) => f < 4 && require('fs').existsSync('/proc/self/fd/' + f)))",
+    "descriptors of a child": "console.log(require('child_process').execFileSync('/bin/ls', ['/proc/self/fd']).toString())",
+    "who": "console.log(process.getuid(), process.getgid(), process.getgroups(), process.cwd(), process.umask(), require('os').getPriority(), process.pid > 1, require('os').userInfo.length)",
+    "status": "console.log(require('fs').readFileSync('/proc/self/status', 'utf8').match(/(Cap|NoNew|Seccomp|Groups).*/g))",
+    "limits of the process": "console.log(require('fs').readFileSync('/proc/self/limits', 'utf8'))",
+    "cgroup": "console.log(require('fs').readFileSync('/proc/self/cgroup', 'utf8'))",
+    "processors": "console.log(require('os').cpus().length > 0, require('os').availableParallelism() > 0, require('os').tmpdir(), require('os').homedir(), require('os').hostname())",
+    "timers": "setTimeout(() => console.log('t'), 20); setImmediate(() => console.log('i')); process.nextTick(() => console.log('n')); Promise.resolve().then(() => console.log('p')); queueMicrotask(() => console.log('q'))",
+    "clock": "const t = Date.now(); setTimeout(() => console.log(Date.now() - t >= 99, performance.now() >= 0, process.uptime() >= 0, Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 1e9), 100)",
+    "interval": "let n = 0; const i = setInterval(() => { console.log(++n); if (n === 3) clearInterval(i) }, 3)",
+    "top-level await": {"files": [{"path": "main.mjs", "content": "import fs from 'node:fs';\nconsole.log(import.meta.url, fs.existsSync('/work'), process.argv);\nawait 1;\nconsole.log(typeof require);"}]},
+    "error in a module": {"files": [{"path": "main.mjs", "content": "import { x } from './lib.mjs';\nx();"}, {"path": "lib.mjs", "content": "export function x() { throw new TypeError('esm') }"}]},
+    "missing export": {"files": [{"path": "main.mjs", "content": "import { y } from './lib.mjs';"}, {"path": "lib.mjs", "content": "export const x = 1"}]},
+    "files": {"files": [{"path": "src/main.js", "content": "const { x } = require('./lib/helper'); console.log(x, __filename, process.argv[1], require('fs').readFileSync('src/data', 'utf8')); import('./lib/helper.js').then((m) => { console.log(m.default.x); null.x })"},
+                        {"path": "src/lib/helper.js", "content": "exports.x = __filename"}, {"path": "src/data", "content": "data"}]},
+    "json": {"files": [{"path": "main.cjs", "content": "console.log(require('./a.json'), require('./package.json').type)"}, {"path": "a.json", "content": "{\"a\": 1}"}, {"path": "package.json", "content": "{\"type\": \"module\"}"}]},
+    "module by package": {"files": [{"path": "main.js", "content": "console.log(typeof require, import.meta.url)"}, {"path": "package.json", "content": "{\"type\": \"module\"}"}]},
+    "missing module": "require('./nothing')",
+    "missing package": "require('left-pad')",
+    "files of its own": "const f = require('fs/promises'); (async () => { await f.mkdir('d/e', { recursive: true }); await f.writeFile('d/e/x', 'data'); console.log(await f.readFile('d/e/x', 'utf8'), await f.readdir('.'), (await Promise.all(Array.from({ length: 30 }, () => f.stat('d')))).length); await f.rm('d', { recursive: true }) })()",
+    "watch": "const fs = require('fs'); fs.writeFileSync('w', '1'); const w = fs.watch('w', (e) => { console.log(e); w.close() }); setTimeout(() => fs.appendFileSync('w', '2'), 20)",
+    "child": "const c = require('child_process'); console.log(c.execSync('echo sync').toString()); const p = c.spawn('sh', ['-c', 'cat; exit 3']); p.stdout.on('data', (d) => console.log(d.toString())); p.on('close', (n, s) => console.log(n, s)); p.stdin.end('through')",
+    "child that is killed": "const p = require('child_process').spawn('sleep', ['60']); p.on('exit', (n, s) => console.log(n, s)); p.kill()",
+    "node in node": "const r = require('child_process').spawnSync(process.execPath, ['-e', 'console.log(Object.keys(process.env).sort(), process.execArgv); process.exit(6)']); console.log(r.status, r.stdout.toString(), r.stderr.toString())",
+    "forked child": "const c = require('child_process'); if (process.argv[2]) { process.send('from child'); process.disconnect() } else c.fork(__filename, ['x']).on('message', (m) => console.log(m)).on('exit', (n) => console.log(n))",
+    "cluster": "const c = require('cluster'); if (c.isPrimary) c.fork().on('exit', (n) => console.log('worker', n)); else process.exit(7)",
+    "worker": "const { Worker, isMainThread, parentPort, workerData } = require('worker_threads'); if (isMainThread) { const w = new Worker(__filename, { workerData: 7 }); w.on('message', (m) => console.log(m)); w.on('exit', (c) => console.log(c)) } else parentPort.postMessage(6 * workerData)",
+    "workers": "const { Worker, isMainThread, parentPort } = require('worker_threads'); if (isMainThread) { let n = 0; for (let i = 0; i < 4; i++) new Worker(__filename).on('message', (m) => { n += m; if (n === 4000) console.log(n) }) } else { const a = []; for (let i = 0; i < 1000; i++) a.push({ i }); parentPort.postMessage(a.length) }",
+    "error in a worker": "new (require('worker_threads').Worker)('throw new Error(\"in worker\")', { eval: true })",
+    "shared memory": "const a = new Int32Array(new SharedArrayBuffer(4)); console.log(Atomics.wait(a, 0, 0, 20))",
+    "garbage": "let a; for (let k = 0; k < 40; k++) { a = []; for (let i = 0; i < 50000; i++) a.push({ i, s: 'x' + i }) } console.log(a.length)",
+    "buffers": "let n = 0; for (let i = 0; i < 100; i++) n += Buffer.alloc(1 << 20, 1).length; console.log(n, new Float64Array(1e6).reduce((a, b) => a + b), Buffer.allocUnsafe(100).length)",
+    "hot loop": "let t = 0; for (let i = 0; i < 3e7; i++) t = (t * 31 + i) | 0; console.log(t)",
+    "crypto": "const c = require('crypto'); console.log(c.createHash('sha256').update('x').digest('hex')); c.pbkdf2('a', 'b', 10, 8, 'sha1', (e, k) => { console.log(k); c.generateKeyPair('ec', { namedCurve: 'P-256' }, (e, k) => console.log(k.type)) })",
+    "zlib": "const z = require('zlib'); z.gzip('x'.repeat(1000), (e, b) => z.gunzip(b, (e, r) => console.log(r.length)))",
+    "http": "const h = require('http'); const s = h.createServer((q, r) => r.end('served')).listen(0, '127.0.0.1', () => h.get({ port: s.address().port, host: '127.0.0.1' }, (r) => r.on('data', (d) => { console.log(d.toString()); s.close() })))",
+    "no network": "require('net').connect(9, '192.0.2.1').on('error', (e) => console.log(e.code))",
+    "intl": "console.log(new Intl.NumberFormat('de-DE').format(1234.5), (1e6).toLocaleString(), 'a'.localeCompare('B'), Intl.DateTimeFormat().resolvedOptions().locale)",
+    "wasm": "WebAssembly.instantiate(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 6, 1, 4, 0, 65, 42, 11])).then((m) => console.log(m.instance.exports.f()))",
+    "inspection": "console.trace('here'); function f() { return new Error('x').stack } console.log(f()); console.log(process.getActiveResourcesInfo(), process._getActiveHandles().length)",
+    "warnings": "process.emitWarning('careful'); new Buffer(1)",
+    "vm": "const vm = require('vm'); console.log(vm.runInNewContext('a + 1', { a: 1 }), vm.runInThisContext('typeof require'), new vm.Script('1+1').runInThisContext())",
+    "eval": "console.log(eval('1 + 1'), new Function('a', 'return a * 2')(4))",
+    "large output": "process.stdout.write('x'.repeat(300000)); console.log('end')",
+    "large output and exit": "process.stdout.write('x'.repeat(300000)); process.exit(2)",
+    "binary output": "process.stdout.write(Buffer.from(Array.from({ length: 256 }, (_, i) => i)))",
+    "stdout closed": "require('fs').closeSync(1); console.log('lost')",
+    "heap limit": "console.log(Math.round(require('v8').getHeapStatistics().heap_size_limit / 2 ** 20))",
+    "heap filled": "const x = []; for (;;) x.push(new Array(1000).fill(0).map((_, i) => ({ i })))",
+    "other memory": {"code": "console.log(Math.round(require('v8').getHeapStatistics().heap_size_limit / 2 ** 20))", "limits": {"memory_bytes": 256 << 20}},
+    "cpu limit": {"code": "for (;;);", "limits": {"cpu_ms": 300}},
+    "wall limit": {"code": "setTimeout(() => {}, 60000)", "limits": {"wall_ms": 300}},
+    "memory limit": {"code": "const x = []; for (;;) x.push(Buffer.alloc(1 << 22, 1))"},
+    "process limit": {"code": "const c = require('child_process'); for (let i = 0; i < 100; i++) c.spawn('sleep', ['10']).on('error', () => {})", "limits": {"processes": 40}},
+    "file limit": {"code": "require('fs').writeFileSync('/tmp/x', Buffer.alloc(2 << 20))", "limits": {"file_bytes": 1 << 20}},
+    "output limit": {"code": "for (;;) console.log('x'.repeat(1000))", "limits": {"output_bytes": 100000}},
+}
+JAVASCRIPT_COLD = {"variables for the start", "other memory"}
+
+
+MASKS = [(r"0x[0-9a-f]+", "0xADDRESS"), (r"\(node:\d+\)", "(node:PID)"), (r"<--- Last few GCs --->.*?<--- JS", "<--- JS"),
+         (r"(Ineffective mark-compacts near heap limit|Reached heap limit) Allocation.*", "HEAP FULL\"}")]
 
 
 def as_request(language, program):
@@ -131,20 +230,40 @@ def light_runtimes(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def python(light_runtimes, installed_languages):
-    if missing := installed_languages["python"]:
+def both_ways(language, programs, runtimes, installed):
+    if missing := installed[language]:
         pytest.skip(f"toolchain not installed: {missing}")
-    cold = run_all("python", PYTHON, False, light_runtimes)
-    forked = run_all("python", PYTHON, True, light_runtimes)
+    cold = run_all(language, programs, False, runtimes)
+    forked = run_all(language, programs, True, runtimes)
     if all(outcome["start"] == "cold" for outcome in forked.values()):
+        done = subprocess.run([BIN / "retort", "doctor", "--json"], capture_output=True, text=True, env=environment(), timeout=60)
+        if json.loads(done.stdout)["level"] == "strong":
+            pytest.fail(f"{language} was not frozen on a host that can")
         pytest.skip("this host freezes no interpreter")
     return cold, forked
 
 
+def compare(pair, name, afresh):
+    cold, forked = pair[0][name], pair[1][name]
+    assert cold["start"] == "cold" and (forked["start"] == "cold") == (name in afresh)
+    assert essence(forked) == essence(cold)
+
+
+@pytest.fixture(scope="module")
+def python(light_runtimes, installed_languages):
+    return both_ways("python", PYTHON, light_runtimes, installed_languages)
+
+
 @pytest.mark.parametrize("name", PYTHON)
 def test_python(python, name):
-    cold, forked = python[0][name], python[1][name]
-    afresh = name in ("variables for the start", "unbuffered")
-    assert cold["start"] == "cold" and (forked["start"] == "cold") == afresh
-    assert essence(forked) == essence(cold)
+    compare(python, name, {"variables for the start", "unbuffered"})
+
+
+@pytest.fixture(scope="module")
+def javascript(light_runtimes, installed_languages):
+    return both_ways("javascript", JAVASCRIPT, light_runtimes, installed_languages)
+
+
+@pytest.mark.parametrize("name", JAVASCRIPT)
+def test_javascript(javascript, name):
+    compare(javascript, name, JAVASCRIPT_COLD)
