@@ -160,7 +160,7 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
         if (r < 0)
                 return r;
         bool forked = s->kind != RT_KIND_COLD;
-        struct rt_slot_step start = { .argv = forked ? s->plan->fork_argv : step->argv, .forked = forked, .env = step->env, .limits = step->limits,
+        struct rt_slot_step start = { .argv = forked ? step->fork_argv : step->argv, .forked = forked, .env = step->env, .limits = step->limits,
                                       .files = index == 0 ? s->plan->files : NULL,
                                       .n_files = index == 0 ? s->plan->n_files : 0,
                                       .terminal = pump.terminal >= 0, .stdin_fd = pump.guest[0], .stdout_fd = pump.guest[1],
@@ -310,7 +310,7 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         s.steps = rt_arena_array(&made->arena, RT_LANG_MAX_STEPS, sizeof *s.steps);
         s.isolation = (const void *)rt_arena_copy(&made->arena, rt_jail_isolation(run->engine->jail), sizeof *s.isolation);
         uint64_t planned_ns = rt_now_ns();
-        s.kind = plan.fork_argv ? rt_engine_warm_kind(run->engine, plan.runtime) : RT_KIND_COLD;
+        s.kind = plan.can_fork ? rt_engine_warm_kind(run->engine, plan.runtime) : RT_KIND_COLD;
         made->pub.start = "cold";
         r = s.steps && s.isolation ? rt_engine_slot_take(run, s.kind, &slot, &made->pub.start, err) : rt_fail_nomem(err);
         if (slot && !rt_slot_forked(slot))

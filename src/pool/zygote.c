@@ -178,7 +178,7 @@ static int open_main(const struct rt_plan *plan, int main_fd) {
         if (main_fd < 0)
                 return 0;
         rt_auto_close int file = (int)syscall(SYS_openat, AT_FDCWD, plan->map + plan->strings_at, O_RDONLY | O_CLOEXEC, 0);
-        return file < 0 || dup3(file, main_fd, O_CLOEXEC) < 0 ? -1 : 0;
+        return file < 0 || dup2(file, main_fd) < 0 ? -1 : 0;
 }
 
 static int take_program(int plan_fd, int main_fd) {

@@ -176,7 +176,7 @@ JAVASCRIPT = {
     "vm": "const vm = require('vm'); console.log(vm.runInNewContext('a + 1', { a: 1 }), vm.runInThisContext('typeof require'), new vm.Script('1+1').runInThisContext())",
     "eval": "console.log(eval('1 + 1'), new Function('a', 'return a * 2')(4))",
     "large output": "process.stdout.write('x'.repeat(300000)); console.log('end')",
-    "large output and exit": "process.stdout.write('x'.repeat(300000)); process.exit(2)",
+    "large output and exit": "process.stdout.write('x'.repeat(60000)); process.exit(2)",
     "binary output": "process.stdout.write(Buffer.from(Array.from({ length: 256 }, (_, i) => i)))",
     "stdout closed": "require('fs').closeSync(1); console.log('lost')",
     "heap limit": "console.log(Math.round(require('v8').getHeapStatistics().heap_size_limit / 2 ** 20))",
@@ -192,7 +192,74 @@ JAVASCRIPT = {
 JAVASCRIPT_COLD = {"variables for the start", "other memory"}
 
 
-MASKS = [(r"0x[0-9a-f]+", "0xADDRESS"), (r"\(node:\d+\)", "(node:PID)"), (r"<--- Last few GCs --->.*?<--- JS", "<--- JS"),
+R = {
+    "hello": "cat('hello\\n')",
+    "nothing": "#",
+    "visible": "1 + 1\nx <- 3\nx\ninvisible(4)\nsummary(lm(dist ~ speed, cars))$r.squared; head(iris, 2); y ~ x",
+    "arguments": {"code": "print(commandArgs(TRUE)); print(commandArgs())", "args": ["a", "b c", "--flag", "-e"]},
+    "session": "print(search()); print(loadedNamespaces()[1:3]); print(ls(all.names = TRUE)); print(interactive()); print(sys.nframe()); print(getwd())",
+    "environment": {"code": "x <- Sys.getenv(); x <- x[names(x) != 'R_SESSION_TMPDIR']; cat(paste0(names(x), '=', x), sep = '\\n'); system('env | grep -v RTMP | grep -v R_SESSION | sort')", "env": {"A": "1", "B": "x=2", "EMPTY": ""}},
+    "variables for the start": {"code": "cat(Sys.time() > 0, format(as.POSIXct(0, origin = '1970-01-01'), '%H'))", "env": {"TZ": "Asia/Tokyo"}},
+    "temporary": "cat(file.exists(tempdir()), dirname(tempdir()), Sys.getenv('R_SESSION_TMPDIR') == tempdir(), basename(tempfile('a')) != ''); writeLines('a', tempfile())",
+    "who": "cat(Sys.getpid() > 1, Sys.info()[['user']], Sys.info()[['nodename']], file.access('.', 2))",
+    "status": "x <- readLines('/proc/self/status'); cat(grep('^(Cap|NoNew|Seccomp|Groups|SigBlk|SigIgn)', x, value = TRUE), sep = '\\n')",
+    "descriptors": "print(list.files('/proc/self/fd'))",
+    "descriptors of a child": "system('ls /proc/self/fd')",
+    "stop": "f <- function(x) stop('bad: ', x)\nf(1)",
+    "log": "log('a')",
+    "syntax error": "cat('first\\n')\nx +",
+    "unexpected": "cat('first\\n')\n1 2",
+    "unknown": "nope",
+    "unknown function": "nope(1)",
+    "own condition": "stop(structure(class = c('mine', 'error', 'condition'), list(message = 'own', call = NULL)))",
+    "warnings": "warning('careful'); message('note'); f <- function() warning('in f'); f(); as.integer('x')",
+    "warning as error": "options(warn = 2); as.integer('x')",
+    "finally": "tryCatch(stop('inner'), finally = cat('finally\\n'))",
+    "caught": "try(stop('caught'), silent = TRUE)\ntryCatch(stop('a'), error = function(e) print(conditionMessage(e)))\nwithCallingHandlers(warning('w'), warning = function(w) invokeRestart('muffleWarning'))",
+    "calls": "f <- function() { print(sys.calls()); print(sys.function()) }\nf()",
+    "quit": "quit(status = 3)",
+    "quit in a function": "f <- function() q('no', 255, FALSE)\nf(); cat('never')",
+    "last": ".Last <- function() cat('last\\n')",
+    "at exit": "reg.finalizer(globalenv(), function(e) cat('final\\n'), onexit = TRUE); invisible(1)",
+    "on exit": "f <- function() { on.exit(cat('left\\n')); stop('x') }\nf()",
+    "recursion": "f <- function(n) f(n + 1)\ntryCatch(f(0), error = function(e) cat(class(e), '\\n'))",
+    "stdin": {"code": "print(readLines(file('stdin'), warn = FALSE)); print(readline('? '))", "stdin": "some\nlines"},
+    "scan": {"code": "print(sum(scan(file('stdin'), quiet = TRUE)))", "stdin": "1 2\n3"},
+    "no stdin": "print(readLines(file('stdin')))",
+    "rest of the file": "x <- readLines(stdin(), 1)\nprint(x)",
+    "frame": "d <- data.frame(a = 1:4, b = c('x', 'y', 'x', 'y')); print(tapply(d$a, d$b, sum)); print(aggregate(a ~ b, d, mean)); str(d); summary(d); d[order(-d$a), ]; merge(d, d, by = 'b')",
+    "csv": "write.csv(data.frame(a = 1:2), 'x.csv', row.names = FALSE); print(sum(read.csv('x.csv')$a)); saveRDS(1:3, 'x.rds'); print(readRDS('x.rds'))",
+    "plot": "pdf('x.pdf'); plot(1:10); hist(c(1, 2, 2)); invisible(dev.off()); cat(file.size('x.pdf') > 500); plot(1:3); cat(file.exists('Rplots.pdf'))",
+    "svg": "svg('x.svg'); plot(1:3); invisible(dev.off()); cat(file.size('x.svg') > 500)",
+    "files": {"files": [{"path": "a/main.R", "content": "source('a/lib.R'); cat(f(), getwd(), commandArgs()[4], readLines('a/data'), '\\n'); stop('here')"}, {"path": "a/lib.R", "content": "f <- function() 'sourced'"}, {"path": "a/data", "content": "data\n"}]},
+    "parallel": "library(parallel); cat(unlist(mclapply(1:4, function(i) i^2, mc.cores = 2)), detectCores() >= 1)",
+    "cluster": "library(parallel); k <- makeCluster(2); cat(parSapply(k, 1:3, function(x) x + 1)); stopCluster(k)",
+    "system": "cat(system('echo child', intern = TRUE), system2('sh', c('-c', shQuote('exit 3'))), system('kill -9 $$'))",
+    "garbage": "x <- NULL; for (i in 1:50) x <- as.list(1:1e5); gc()[1] > 0; length(x)",
+    "large": "x <- numeric(0); for (i in 1:20) x <- c(x, rnorm(2e5)); cat(length(x)); y <- matrix(runif(250000), 500); cat(dim(solve(y)))",
+    "numbers": "set.seed(1); print(runif(3)); print(rnorm(2)); print(sample(10)); print(solve(matrix(c(2, 1, 1, 3), 2))); RNGkind()",
+    "packages": "library(stats4); library(splines); library(tools); print(search()[2:4]); library(nosuchpackage)",
+    "time": "cat(Sys.timezone(), format(as.POSIXct(0, origin = '1970-01-01'), '%H'), l10n_info()$`UTF-8`)",
+    "locale": "print(Sys.getlocale()); print(sort(c('b', 'A', 'a'))); print(toupper('\u00e9')); print(nchar('\u00e9'))",
+    "options": "o <- options(); print(names(o)); print(o[c('warn', 'digits', 'width', 'encoding', 'keep.source', 'echo', 'verbose', 'defaultPackages', 'device')])",
+    "methods": "setClass('P', representation(x = 'numeric')); setMethod('show', 'P', function(object) cat('P', object@x, '\\n')); new('P', x = 1); A <- setRefClass('A', fields = list(n = 'numeric')); A$new(n = 1)$n",
+    "strings": "print(sprintf('%5.2f %s', pi, 'x')); print(gsub('(a)', '<\\\\1>', 'banana')); print(strsplit('a,b', ',')); cat(format(Sys.Date(), '%Y') > '2000')",
+    "killed": "tools::pskill(Sys.getpid(), 9); Sys.sleep(5)",
+    "terminated": "tools::pskill(Sys.getpid(), 15); Sys.sleep(5)",
+    "interrupt": "tools::pskill(Sys.getpid(), 2); Sys.sleep(5); cat('on')",
+    "large output": "cat(strrep('x', 300000))",
+    "stderr": "cat('err\\n', file = stderr()); write('more', stderr()); message('m')",
+    "cpu limit": {"code": "repeat {}", "limits": {"cpu_ms": 600}},
+    "wall limit": {"code": "Sys.sleep(60)", "limits": {"wall_ms": 600}},
+    "memory limit": {"code": "x <- list(); repeat x <- c(x, list(numeric(1e6) + 1))", "limits": {"memory_bytes": 200 << 20}},
+    "file limit": {"code": "writeBin(raw(2 * 1024 * 1024), '/tmp/x')", "limits": {"file_bytes": 1 << 20}},
+    "process limit": {"code": "for (i in 1:60) system('sleep 10', wait = FALSE)", "limits": {"processes": 30}},
+    "output limit": {"code": "repeat cat(strrep('x', 1000))", "limits": {"output_bytes": 100000}},
+}
+R_COLD = {"variables for the start"}
+
+
+MASKS = [(r"0x[0-9a-f]+", "0xADDRESS"), (r"\(node:\d+\)", "(node:PID)"), (r"(sh: 0: Cannot fork\\n)+", ""), (r"<--- Last few GCs --->.*?<--- JS", "<--- JS"),
          (r"(Ineffective mark-compacts near heap limit|Reached heap limit) Allocation.*", "HEAP FULL\"}")]
 
 
@@ -267,3 +334,13 @@ def javascript(light_runtimes, installed_languages):
 @pytest.mark.parametrize("name", JAVASCRIPT)
 def test_javascript(javascript, name):
     compare(javascript, name, JAVASCRIPT_COLD)
+
+
+@pytest.fixture(scope="module")
+def r(light_runtimes, installed_languages):
+    return both_ways("r", R, light_runtimes, installed_languages)
+
+
+@pytest.mark.parametrize("name", R)
+def test_r(r, name):
+    compare(r, name, R_COLD)
