@@ -114,14 +114,16 @@ int rt_forked_arm(struct rt_keeper *k, struct retort_error *err) {
                 r = fork_zygote(k, err);
         if (r == 0)
                 r = park(k, &parked, err);
-        /* Numbers are given in a row: a gap says that the guest before had processes or threads, and how many. */
-        if (r == 0 && k->last_pid && parked.pid != k->last_pid + 1) {
+        /* Numbers are given in a row: a gap says that the guest before had processes or threads, and how many. To a later step
+         * of the same request it may say that, but not to who comes then. */
+        bool gap = k->last_pid && parked.pid != k->last_pid + 1;
+        if (r == 0 && gap && !k->used) {
                 r = new_box(k, err);
                 if (r == 0)
                         r = fork_zygote(k, err);
                 if (r == 0)
                         r = park(k, &parked, err);
         }
-        k->last_pid = parked.pid + parked.threads;
+        k->last_pid = gap && k->used ? UINT32_MAX : parked.pid + parked.threads;
         return r;
 }

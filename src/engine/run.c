@@ -67,6 +67,7 @@ struct step_state {
         const struct rt_box_isolation *isolation; /* the outcome's own copy: it outlives the engine */
         int kind;                  /* what the slot holds a fork of, or RT_KIND_COLD */
         bool odd;                  /* the slot must not be used again */
+        bool again;                /* this step is begun once more */
 };
 
 static struct retort_bytes keep(struct rt_arena *arena, const struct rt_buf *buf, bool *nomem) {
@@ -168,13 +169,13 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
         r = rt_slot_start(s->slot, &start, err);
         rt_pump_handed_over(&pump);
         if (r == 0) {
-                rt_run_tell(s->run, (struct retort_event){ .type = RETORT_EVENT_STARTED, .step_name = step->name });
+                if (!s->again)
+                        rt_run_tell(s->run, (struct retort_event){ .type = RETORT_EVENT_STARTED, .step_name = step->name });
                 uint64_t most = step->limits.wall_ms + REPORT_SLACK_MS;
                 r = rt_pump_until_report(&pump, s->slot, most > INT32_MAX ? INT32_MAX : (int)most, &report, err);
         }
-        if (r < 0)
-                s->odd = true;
-        else
+        s->odd |= r < 0;
+        if (r == 0)
                 r = record(s, index, &pump, &report, err);
         rt_pump_close(&pump);
         return r;
@@ -183,6 +184,11 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
 static int run_steps(struct step_state *s, struct retort_error *err) {
         for (size_t i = 0; i < s->plan->n_steps; i++) {
                 int r = run_step(s, i, err);
+                if (r == RETORT_E_SYSTEM && i > 0 && s->kind != RT_KIND_COLD) { /* the interpreter died after the step before */
+                        s->kind = RT_KIND_COLD;
+                        s->again = true;
+                        r = run_step(s, i, err);
+                }
                 if (r < 0)
                         return r;
                 if (s->steps[i].status != RETORT_OK)

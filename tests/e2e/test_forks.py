@@ -369,7 +369,8 @@ def light_runtimes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runtimes") / "runtimes"
     shutil.copytree(RUNTIMES, folder)
     for described in folder.glob("*/runtime.yaml"):
-        described.write_text(re.sub(r"(?m)^  preload: \[.*\]$", "  preload: []", described.read_text()))
+        text = re.sub(r"(?m)^  preload: \[.*\]$", "  preload: []", described.read_text())
+        described.write_text(text.replace("    - Warm\n", "    - Warm\n    - 5\n"))
     folder.parent.chmod(0o755)
     return folder
 
