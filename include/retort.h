@@ -132,6 +132,11 @@ struct retort_request {
         /* Live stdin: read by the engine until end of file and passed on through a pipe, so that a guest
          * never holds a terminal. 0 means none (use dup if it is descriptor 0). Not part of the JSON. */
         int stdin_fd;
+
+        bool compile_fresh; /* the compile cache is neither asked nor filled */
+        /* Whose request it is, to the compile cache: what was compiled for one scope serves that scope alone. Not part of
+         * the JSON. */
+        uint64_t cache_scope;
 };
 
 /* Reads a request from JSON (ARCHITECTURE.md, "The record on the wire"). Unknown fields, wrong types and
@@ -202,6 +207,7 @@ struct retort_step {
         struct retort_bytes stderr_data;
         struct retort_hit limit;
         struct retort_usage usage;
+        bool cached; /* it was not started: what the very same step left and said earlier serves again; it used nothing */
 };
 
 /* The representations of one rich result: member, key on the wire, MIME type, kind. TEXT members are text
@@ -358,8 +364,23 @@ struct retort_config {
         enum retort_isolation minimum;      /* refuse to open below this */
         const char *disable; /* comma-separated isolation mechanisms to do without, for tests of the fallbacks:
                                 names as `retort doctor` prints them */
+        uint64_t cache_bytes;     /* what compiled programs kept for later runs may take; 0: RETORT_CACHE_BYTES */
+        bool no_cache;            /* keep none */
         const char *warm; /* comma-separated languages whose interpreters are frozen and forked: "python"; "" for none;
                              NULL: every language that can be, when it is first asked for */
+};
+
+#define RETORT_CACHE_BYTES (64ull << 20)
+
+/* What became of the compile cache since the engine was opened. */
+struct retort_cache_stats {
+        uint64_t hits;     /* compile steps that were not started */
+        uint64_t misses;   /* that were, and could have been there */
+        uint64_t passed;   /* that may not be kept: time in the source, asked to be fresh, outputs of another kind */
+        uint64_t evicted;  /* to make room */
+        uint64_t emptied;  /* times that a compiler, header or library of the host changed, and all was dropped */
+        uint64_t programs; /* there now */
+        uint64_t bytes;    /* that they take */
 };
 
 typedef struct retort_engine retort_engine;
@@ -422,6 +443,8 @@ RETORT_API int retort_engine_isolation(retort_engine *engine, char **ret_json, s
  * each run) or {"state": cold|starting|frozen|failed, "reason"}}]. Runs the toolchains'
  * version commands the first time; blocks for at most 5 s for each. */
 RETORT_API int retort_engine_languages(retort_engine *engine, char **ret_json, struct retort_error *err);
+/* Does not block. All 0 when nothing is kept. */
+RETORT_API void retort_engine_cache(retort_engine *engine, struct retort_cache_stats *ret_stats);
 /* The name of the runtime that a file's extension belongs to ("x.py"), or NULL. Does not look at the file. The text
  * lives as long as the engine. */
 RETORT_API const char *retort_engine_language_of_file(retort_engine *engine, const char *file_name);

@@ -85,6 +85,8 @@ struct rt_frozen *rt_frozen_free(struct rt_frozen *frozen);
 /* ---- slot ---- */
 
 struct rt_slot;
+struct rt_plan;
+struct rt_made_file;
 
 /* Where things are in this slot, as the guest sees them. */
 struct rt_slot_places {
@@ -104,6 +106,8 @@ struct rt_slot_step {
         const char *const *env;
         const struct retort_file *files; /* written before it starts; only for the first step after make or recycle */
         size_t n_files;
+        const struct rt_made_file *made; /* more files, which an earlier compiler made of those: see rt_slot_fetch */
+        size_t n_made;
         struct retort_limits limits; /* every member set */
         bool forked;   /* argv is for the interpreter that the slot holds a fork of: see rt_slot_forked */
         bool terminal; /* stdin is a terminal that becomes the guest's controlling one */
@@ -123,6 +127,12 @@ void rt_slot_kill(struct rt_slot *slot);
 /* Reads the report of the step. Blocks until there is one, at most timeout_ms. */
 int rt_slot_report(struct rt_slot *slot, int timeout_ms, struct rt_box_report *ret_report,
                    struct retort_error *err);
+/* What the first step after make or recycle has left in the work directory, its own files among it; to be asked for after
+ * its report and before the next step. RETORT_E_INPUT: it left what cannot be told (links, devices, files elsewhere, too
+ * much), and the slot goes on. Everything said has been checked as a plan is, and is believed no further. *ret_left is freed
+ * with rt_plan_unmap. Blocks for at most 10 s. */
+int rt_slot_fetch(struct rt_slot *slot, struct rt_plan *ret_left, struct retort_error *err);
+
 /* Makes the slot as new, in two halves: asked for at once, then waited for (at most 10 s), so that several slots are made
  * as new at the same time. With frozen, the process that is parked in it is a fork of that interpreter, if that can be
  * had: rt_slot_forked tells, once it was waited for. An error (also "something odd was seen") means: throw it away. */

@@ -256,7 +256,8 @@ const struct rt_slot_places *rt_slot_places(const struct rt_slot *slot) {
 }
 
 int rt_slot_start(struct rt_slot *slot, const struct rt_slot_step *step, struct retort_error *err) {
-        rt_auto_close int plan = rt_plan_write(step->argv, step->env, step->files, step->n_files, err);
+        rt_auto_close int plan = rt_plan_write_made(step->argv, step->env, step->files, step->n_files, step->made,
+                                                    step->n_made, err);
         if (plan < 0)
                 return plan == -1 && err ? err->code : plan;
         struct rt_wire_message message = { .op = RT_START };
@@ -293,6 +294,21 @@ int rt_slot_report(struct rt_slot *slot, int timeout_ms, struct rt_box_report *r
                 return rt_fail(err, RETORT_E_BUG, "the box answers something else");
         *ret_report = message.report;
         return 0;
+}
+
+int rt_slot_fetch(struct rt_slot *slot, struct rt_plan *ret_left, struct retort_error *err) {
+        struct rt_wire_message message = { .op = RT_FETCH };
+        int fds[RT_WIRE_MAX_FDS];
+        for (unsigned i = 0; i < RT_WIRE_MAX_FDS; i++)
+                fds[i] = -1;
+        if (rt_wire_send(slot->socket, &message, NULL, 0) < 0)
+                return rt_fail(err, RETORT_E_CLOSED, "cannot speak to the box");
+        int r = expect(slot->socket, RT_FETCHED, &message, fds, err);
+        if (r == 0 && rt_plan_map(fds[0], ret_left, err) < 0)
+                r = rt_fail(err, RETORT_E_BUG, "the box says what no keeper says");
+        for (unsigned i = 0; i < RT_WIRE_MAX_FDS; i++)
+                (void)rt_close(fds[i]);
+        return r;
 }
 
 /* Gives the slot's keeper and the interpreter a socket to each other. */

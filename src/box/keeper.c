@@ -56,6 +56,9 @@ static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, bool fo
         }
         if (r == 0 && !k->used)
                 r = rt_keeper_private_fill(k, plan, k->limits.disk_bytes, err);
+        else if (r == 0 && rt_keeper_has(k, RT_BOX_MOUNT_NS) && k->set.disk_bytes != k->limits.disk_bytes &&
+                 rt_root_resize(k->limits.disk_bytes, NULL) == 0) /* each step has its own; refused if more is in use */
+                k->set.disk_bytes = k->limits.disk_bytes;
         if (r == 0)
                 r = limit_group(k, err);
         if (r == 0 && forked)
@@ -76,6 +79,7 @@ static void start(struct rt_keeper *k, struct rt_wire_message *message, const in
         rt_plan_unmap(&plan);
         if (r == 0) {
                 k->used = true;
+                k->n_steps++;
                 k->parked = false;
                 rt_cgroup_read(&k->cgroup, &k->before);
                 message->op = RT_GO;
@@ -128,6 +132,7 @@ static int renew(struct rt_keeper *k, bool forked, struct retort_error *err) {
                 r = rt_keeper_private_make(k, err);
         }
         k->used = k->used && r < 0;
+        k->n_steps = 0;
         return r < 0 ? r : rt_keeper_arm(k, forked, err);
 }
 
@@ -140,6 +145,18 @@ static void recycle(struct rt_keeper *k, bool forked) {
         }
         struct rt_wire_message ready = { .op = RT_READY, .bits = k->forked ? RT_BOX_FORKED : 0 };
         (void)rt_wire_send(k->engine, &ready, NULL, 0);
+}
+
+static void fetch(struct rt_keeper *k) {
+        struct rt_wire_message message = { .op = RT_FETCHED };
+        struct retort_error err = { 0 };
+        rt_auto_close int plan = -1;
+        if (rt_keeper_fetch(k, &plan, &err) < 0) {
+                err.code = RETORT_E_INPUT; /* whatever it was: nothing is kept, and the slot goes on */
+                send_failure(k, &err);
+        } else {
+                (void)rt_wire_send(k->engine, &message, &plan, 1);
+        }
 }
 
 static void end(struct rt_keeper *k, int status) {
@@ -197,6 +214,8 @@ void rt_keeper_main(struct rt_keeper *k) {
                         (void)rt_close(fds[i]);
                 if (message.op == RT_RECYCLE)
                         recycle(k, message.bits & RT_BOX_FORKED);
+                else if (message.op == RT_FETCH)
+                        fetch(k);
                 else if (message.op != RT_KILL) /* a KILL that crossed our END is late, not wrong */
                         end(k, 1);
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The keeper of one slot: lives in the slot's namespaces, with capabilities that mean nothing outside of them, and
- * turns the engine's three words (START, KILL, RECYCLE) into boxes. It is single-threaded and does one thing at a
+ * turns the engine's words (START, KILL, RECYCLE, FETCH) into boxes. It is single-threaded and does one thing at a
  * time. The guest's processes are never its own children, but for hosts without pid namespaces.
  */
 #pragma once
@@ -27,6 +27,7 @@ struct rt_keeper {
         int network;     /* /proc/self/net of the slot's network namespace */
         uint64_t network_new; /* what it said when nobody had used it: a hash */
         bool used;       /* a guest has run since the private places were made */
+        unsigned n_steps; /* how many have */
 
         /* the box now: its first process and what talks to it; -1 and 0: none */
         pid_t init;
@@ -126,6 +127,12 @@ int rt_keeper_private_fill(struct rt_keeper *k, const struct rt_plan *plan, uint
                            struct retort_error *err);
 /* Fills the report's file_limit_hit, disk_full, largest_file_bytes and disk_used_bytes. */
 void rt_keeper_private_measure(struct rt_keeper *k);
+
+/* box/fetch.c: what the first step after the private places were made has left in them, as a sealed plan of files. Only
+ * while no process of the box is alive, and only if all of it can be said in a plan: anything else than files of 0644 and
+ * 0755 below the work directory is RETORT_E_INPUT. */
+enum { RT_FETCH_MAX_BYTES = 8 << 20 }; /* the keeper and the engine hold it outside of the guest's limits */
+int rt_keeper_fetch(struct rt_keeper *k, int *ret_plan, struct retort_error *err);
 
 /* box/procs.c: for hosts without cgroups: sums over the box's processes, from /proc. */
 struct rt_procs {

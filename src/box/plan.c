@@ -21,7 +21,7 @@ struct plan_header {
 struct file_header {
         uint64_t size;
         uint32_t path_size; /* with its NUL */
-        uint32_t zero;
+        uint32_t executable; /* 0 or 1 */
 };
 
 bool rt_plan_path_ok(const char *path) {
@@ -45,26 +45,35 @@ static uint32_t add_strings(struct rt_buf *buf, const char *const *list, bool *f
         return n;
 }
 
-int rt_plan_write(const char *const *argv, const char *const *env, const struct retort_file *files,
-                  size_t n_files, struct retort_error *err) {
+static bool add_file(struct rt_buf *buf, const struct retort_file *f, bool executable) {
+        struct file_header fh = { .size = f->content.size, .path_size = (uint32_t)strlen(f->path) + 1,
+                                  .executable = executable };
+        return rt_buf_add(buf, &fh, sizeof fh) == RT_BUF_OK && rt_buf_add(buf, f->path, fh.path_size) == RT_BUF_OK &&
+               rt_buf_add(buf, f->content.data, f->content.size) == RT_BUF_OK;
+}
+
+int rt_plan_write_made(const char *const *argv, const char *const *env, const struct retort_file *files, size_t n_files,
+                       const struct rt_made_file *made, size_t n_made, struct retort_error *err) {
         rt_auto_buf struct rt_buf buf = RT_BUF(RT_PLAN_MAX_BYTES);
-        struct plan_header head = { .magic = PLAN_MAGIC, .n_files = (uint32_t)n_files };
+        struct plan_header head = { .magic = PLAN_MAGIC, .n_files = (uint32_t)(n_files + n_made) };
         bool full = rt_buf_add(&buf, &head, sizeof head) != RT_BUF_OK;
         head.argc = add_strings(&buf, argv, &full);
         head.envc = add_strings(&buf, env, &full);
-        for (size_t i = 0; i < n_files; i++) {
-                const struct retort_file *f = &files[i];
-                struct file_header fh = { .size = f->content.size, .path_size = (uint32_t)strlen(f->path) + 1 };
-                full |= rt_buf_add(&buf, &fh, sizeof fh) != RT_BUF_OK;
-                full |= rt_buf_add(&buf, f->path, fh.path_size) != RT_BUF_OK;
-                full |= rt_buf_add(&buf, f->content.data, f->content.size) != RT_BUF_OK;
-        }
+        for (size_t i = 0; i < n_files && !full; i++)
+                full = !add_file(&buf, &files[i], false);
+        for (size_t i = 0; i < n_made && !full; i++)
+                full = !add_file(&buf, &made[i].file, made[i].executable);
         if (full)
                 return rt_fail(err, RETORT_E_INPUT, "program, arguments and files are more than %d MiB",
                                RT_PLAN_MAX_BYTES >> 20);
         memcpy(buf.data, &head, sizeof head);
         int fd = rt_sealed_memfd("retort-plan", buf.data, buf.size);
         return fd < 0 ? rt_fail_errno(err, "cannot write the plan") : fd;
+}
+
+int rt_plan_write(const char *const *argv, const char *const *env, const struct retort_file *files,
+                  size_t n_files, struct retort_error *err) {
+        return rt_plan_write_made(argv, env, files, n_files, NULL, 0, err);
 }
 
 /* Moves past n NUL-terminated strings; false when they do not fit. */
@@ -78,17 +87,19 @@ static bool skip_strings(const char *bytes, size_t size, size_t *at, uint32_t n)
         return true;
 }
 
-static bool read_file(const char *bytes, size_t size, size_t *at, struct retort_file *ret) {
+static bool read_file(const char *bytes, size_t size, size_t *at, struct rt_made_file *ret_made) {
+        struct retort_file *ret = &ret_made->file;
         struct file_header fh;
         if (size - *at < sizeof fh)
                 return false;
         memcpy(&fh, bytes + *at, sizeof fh);
         *at += sizeof fh;
-        if (fh.path_size == 0 || fh.path_size > size - *at || fh.size > size - *at - fh.path_size)
+        if (fh.executable > 1 || fh.path_size == 0 || fh.path_size > size - *at || fh.size > size - *at - fh.path_size)
                 return false;
         ret->path = bytes + *at;
         ret->content = (struct retort_bytes){ bytes + *at + fh.path_size, fh.size };
         *at += fh.path_size + fh.size;
+        ret_made->executable = fh.executable;
         return ret->path[fh.path_size - 1] == 0 && strlen(ret->path) + 1 == fh.path_size;
 }
 
@@ -98,7 +109,7 @@ int rt_plan_read(const char *bytes, size_t size, struct rt_plan *ret_plan, struc
                 return rt_fail(err, RETORT_E_INPUT, "a plan of %zu bytes", size);
         memcpy(&head, bytes, sizeof head);
         if (head.magic != PLAN_MAGIC || head.argc == 0 || head.argc > RT_PLAN_MAX_STRINGS ||
-            head.envc > RT_PLAN_MAX_STRINGS || head.n_files > RETORT_MAX_FILES)
+            head.envc > RT_PLAN_MAX_STRINGS || head.n_files > RT_PLAN_MAX_FILES)
                 return rt_fail(err, RETORT_E_INPUT, "a plan with a wrong header");
         struct rt_plan plan = { .map = bytes, .size = size, .argc = head.argc, .envc = head.envc,
                                 .n_files = head.n_files, .strings_at = sizeof head };
@@ -107,8 +118,8 @@ int rt_plan_read(const char *bytes, size_t size, struct rt_plan *ret_plan, struc
                 return rt_fail(err, RETORT_E_INPUT, "a plan whose strings do not end");
         plan.files_at = at;
         for (uint32_t i = 0; i < head.n_files; i++) {
-                struct retort_file f;
-                if (!read_file(bytes, size, &at, &f) || !rt_plan_path_ok(f.path))
+                struct rt_made_file f;
+                if (!read_file(bytes, size, &at, &f) || !rt_plan_path_ok(f.file.path))
                         return rt_fail(err, RETORT_E_INPUT, "a plan with a wrong file");
         }
         if (at != size)
@@ -149,11 +160,19 @@ void rt_plan_strings(const struct rt_plan *plan, char **argv, char **env) {
         env[plan->envc] = NULL;
 }
 
-bool rt_plan_next_file(const struct rt_plan *plan, size_t *cursor, struct retort_file *ret_file) {
+bool rt_plan_next_made(const struct rt_plan *plan, size_t *cursor, struct rt_made_file *ret_file) {
         size_t at = *cursor ? *cursor : plan->files_at;
         if (at >= plan->size)
                 return false;
         bool good = read_file(plan->map, plan->size, &at, ret_file);
         *cursor = at;
         return good;
+}
+
+bool rt_plan_next_file(const struct rt_plan *plan, size_t *cursor, struct retort_file *ret_file) {
+        struct rt_made_file made;
+        bool more = rt_plan_next_made(plan, cursor, &made);
+        if (more)
+                *ret_file = made.file;
+        return more;
 }

@@ -156,10 +156,12 @@ static int make_parents(struct rt_keeper *k, int dir, const char *path) {
         return 0;
 }
 
-static int write_file(struct rt_keeper *k, int dir, const struct retort_file *file, struct retort_error *err) {
+static int write_file(struct rt_keeper *k, int dir, const struct rt_made_file *made, struct retort_error *err) {
+        const struct retort_file *file = &made->file;
         if (make_parents(k, dir, file->path) < 0)
                 return rt_fail_errno(err, "cannot make the directory of %s", file->path);
-        rt_auto_close int fd = openat(dir, file->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+        rt_auto_close int fd = openat(dir, file->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                                      made->executable ? 0755 : 0644);
         if (fd < 0 || (k->can_setuid && fchown(fd, k->guest_uid, k->guest_uid) < 0) ||
             rt_write_all(fd, file->content.data, file->content.size) < 0)
                 return errno == ENOSPC && rt_keeper_has(k, RT_BOX_MOUNT_NS) /* the disk is the box's own */
@@ -180,8 +182,8 @@ int rt_keeper_private_fill(struct rt_keeper *k, const struct rt_plan *plan, uint
         if (work < 0)
                 return rt_fail_errno(err, "cannot open %s", k->places.work);
         size_t cursor = 0;
-        struct retort_file file;
-        while (rt_plan_next_file(plan, &cursor, &file)) {
+        struct rt_made_file file;
+        while (rt_plan_next_made(plan, &cursor, &file)) {
                 int r = write_file(k, work, &file, err);
                 if (r < 0)
                         return r;

@@ -35,6 +35,8 @@ static size_t message_size(uint32_t op) {
         case RT_KILL:
         case RT_RECYCLE:
         case RT_READY:
+        case RT_FETCH:
+        case RT_FETCHED:
         case RT_FREEZE:
         case RT_LINK:
                 return SIZE(bits);

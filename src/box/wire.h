@@ -3,7 +3,8 @@
  * What the processes of a box say to each other, and nothing else:
  *
  *   engine --(jail socket)--> jailer     MAKE, FREEZE             <-- HELLO, MADE, FAIL
- *   engine --(slot socket)--> keeper     START, KILL, RECYCLE     <-- READY, END, FAIL
+ *   engine --(slot socket)--> keeper     START, KILL, RECYCLE,    <-- READY, END, FAIL,
+ *                                        FETCH                        FETCHED
  *   keeper --(init socket)--> init       ARM, GO                  <-- PARKED, BAD_EXEC, EXITED
  *
  * Where guests are forks of a frozen interpreter (src/pool), these besides:
@@ -39,6 +40,8 @@ enum rt_wire_op {
         RT_FREEZE,    /* engine: start an interpreter that will freeze; descriptors: plan, its stderr */
         RT_LINK,      /* engine: serve whoever has the other end of this; descriptor: a keeper's link */
         RT_FORK,      /* keeper: a zygote for this slot; descriptors: RT_FORK_* */
+        RT_FETCH,     /* engine: what did the first step leave? */
+        RT_FETCHED,   /* keeper: this; descriptor: the files, as a plan has them */
         RT_WIRE_OPS   /* one more than the last */
 };
 

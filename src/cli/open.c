@@ -14,6 +14,7 @@ int rt_cli_open(const char *isolation, const char *without, bool warm, retort_en
         struct retort_config config = {
                 .slots = 1,
                 .no_warm = !warm, /* one run: a box made ahead would not be made sooner */
+                .no_cache = true, /* nor would anybody ask for what it compiled */
                 .disable = without,
         };
         if (isolation)

@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
+#include "engine/cache.h"
 #include "engine/paths.h"
 #include "engine/pump.h"
 #include "model/model.h"
@@ -55,6 +56,8 @@ static int open_jail(struct retort_engine *engine, const struct retort_config *c
         jail.forkserver = paths.forkserver[0] ? paths.forkserver : NULL;
         jail.runtimes = paths.runtimes;
         jail.scratch = paths.scratch;
+        if (r == 0 && !(engine->runtimes_dir = strdup(paths.runtimes)))
+                r = rt_fail_nomem(err);
         return r < 0 ? r : rt_jail_open(&engine->jail, &jail, err);
 }
 
@@ -86,6 +89,9 @@ int retort_engine_open(retort_engine **ret_engine, const struct retort_config *c
         int r = open_jail(engine, config, err);
         if (r == 0)
                 r = check_level(engine, config->minimum, err);
+        if (r == 0 && !config->no_cache &&
+            !(engine->cache = rt_cache_new(config->cache_bytes ? config->cache_bytes : RETORT_CACHE_BYTES)))
+                r = rt_fail_nomem(err);
         if (r == 0)
                 r = rt_engine_slots_open(engine, err);
         if (r == 0)
@@ -105,6 +111,7 @@ void retort_engine_close(retort_engine *engine) {
         engine->closing = true;
         for (struct rt_run *run = engine->runs; run; run = run->next)
                 (void)eventfd_write(run->cancel_fd, 1);
+        rt_cache_stop(engine->cache);
         while (engine->runs || engine->n_asking > 0)
                 (void)pthread_cond_wait(&engine->changed, &engine->lock);
         (void)pthread_mutex_unlock(&engine->lock);
@@ -112,9 +119,17 @@ void retort_engine_close(retort_engine *engine) {
         rt_engine_warm_close(engine);
         engine->jail = rt_jail_close(engine->jail);
         engine->runtimes = rt_lang_free(engine->runtimes);
+        engine->cache = rt_cache_free(engine->cache);
+        free(engine->runtimes_dir);
         (void)pthread_cond_destroy(&engine->changed);
         (void)pthread_mutex_destroy(&engine->lock);
         free(engine);
+}
+
+void retort_engine_cache(retort_engine *engine, struct retort_cache_stats *ret_stats) {
+        *ret_stats = (struct retort_cache_stats){ 0 };
+        if (engine->cache)
+                rt_cache_stats(engine->cache, ret_stats);
 }
 
 /* ---- running ---- */

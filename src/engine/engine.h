@@ -63,10 +63,12 @@ struct retort_engine {
         unsigned n_slots; /* idle, dirty, in use, or being made */
         unsigned n_used;  /* held by runs: at most max_slots */
         struct rt_run *runs; /* all that go on */
-        unsigned n_asking;   /* threads that ask a toolchain's version, or start an interpreter to be frozen */
+        unsigned n_asking;   /* threads that ask a toolchain's version, watch what it reads, or start an interpreter to be frozen */
         struct rt_toolchain toolchains[RT_ENGINE_MAX_RUNTIMES];
         struct rt_warm warm[RT_ENGINE_MAX_RUNTIMES];
         unsigned n_frozen;
+        struct rt_cache *cache; /* NULL: nothing is kept */
+        char *runtimes_dir;
 };
 
 /* One request on its way. Lives on the stack of the thread that runs it, or in a retort_run. */

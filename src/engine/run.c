@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
+#include "engine/cache.h"
 #include "engine/pump.h"
 #include "model/model.h"
 
@@ -65,15 +66,16 @@ struct step_state {
         const struct rt_lang_plan *plan;
         struct retort_step *steps; /* as many as the plan has */
         const struct rt_box_isolation *isolation; /* the outcome's own copy: it outlives the engine */
+        struct rt_cache_ask ask;   /* what the compile cache says */
         int kind;                  /* what the slot holds a fork of, or RT_KIND_COLD */
         bool odd;                  /* the slot must not be used again */
         bool again;                /* this step is begun once more */
 };
 
-static struct retort_bytes keep(struct rt_arena *arena, const struct rt_buf *buf, bool *nomem) {
-        char *copy = rt_arena_copy(arena, buf->data, buf->size);
+static struct retort_bytes keep(struct rt_arena *arena, const char *data, size_t size, bool *nomem) {
+        char *copy = rt_arena_copy(arena, data, size);
         *nomem |= !copy;
-        return (struct retort_bytes){ copy ? copy : "", copy ? buf->size : 0 };
+        return (struct retort_bytes){ copy ? copy : "", copy ? size : 0 };
 }
 
 static void fill_usage(struct retort_usage *usage, const struct rt_box_report *report, const struct rt_pump *pump,
@@ -131,8 +133,8 @@ static int record(struct step_state *s, size_t index, const struct rt_pump *pump
         struct retort_outcome *o = &s->made->pub;
         bool nomem = false;
         judge(s, step, report, pump, ret);
-        ret->stdout_data = keep(&s->made->arena, &pump->out.kept, &nomem);
-        ret->stderr_data = keep(&s->made->arena, &pump->err.kept, &nomem);
+        ret->stdout_data = keep(&s->made->arena, pump->out.kept.data, pump->out.kept.size, &nomem);
+        ret->stderr_data = keep(&s->made->arena, pump->err.kept.data, pump->err.kept.size, &nomem);
         fill_usage(&ret->usage, report, pump, s->isolation);
         o->stdout_truncated = pump->out.truncated;
         o->stderr_truncated = pump->err.truncated;
@@ -151,9 +153,33 @@ static int record(struct step_state *s, size_t index, const struct rt_pump *pump
         return r;
 }
 
+/* The compile step as the cache has it: everything that was said then is said again, and nothing is started. */
+static int repeat_compiler(struct step_state *s, struct retort_error *err) {
+        const struct rt_compiled *c = s->ask.found;
+        struct retort_step *ret = &s->steps[0];
+        const char *name = s->plan->steps[0].name;
+        bool nomem = false;
+        *ret = (struct retort_step){ .name = name, .cached = true };
+        ret->stdout_data = keep(&s->made->arena, c->stdout_data.data, c->stdout_data.size, &nomem);
+        ret->stderr_data = keep(&s->made->arena, c->stderr_data.data, c->stderr_data.size, &nomem);
+        s->made->pub.n_steps = 1;
+        int r = nomem ? rt_fail_nomem(err) : read_compiler(s, err);
+        if (r < 0)
+                return r;
+        rt_run_tell(s->run, (struct retort_event){ .type = RETORT_EVENT_STARTED, .step_name = name });
+        if (ret->stdout_data.size)
+                rt_run_tell(s->run, (struct retort_event){ .type = RETORT_EVENT_STDOUT, .step_name = name, .data = ret->stdout_data });
+        if (ret->stderr_data.size)
+                rt_run_tell(s->run, (struct retort_event){ .type = RETORT_EVENT_STDERR, .step_name = name, .data = ret->stderr_data });
+        rt_run_tell(s->run, (struct retort_event){ .type = RETORT_EVENT_STEP, .step = ret });
+        return 0;
+}
+
 static int run_step(struct step_state *s, size_t index, struct retort_error *err) {
         const struct rt_lang_step *step = &s->plan->steps[index];
+        const struct rt_compiled *compiled = s->ask.found;
         bool last = index + 1 == s->plan->n_steps;
+        bool first = index == 0 || compiled;
         struct rt_pump pump;
         struct rt_box_report report = { 0 };
         s->steps[index] = (struct retort_step){ .name = step->name, .exit_code = -1 };
@@ -162,8 +188,10 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
                 return r;
         bool forked = s->kind != RT_KIND_COLD;
         struct rt_slot_step start = { .argv = forked ? step->fork_argv : step->argv, .forked = forked, .env = step->env, .limits = step->limits,
-                                      .files = index == 0 ? s->plan->files : NULL,
-                                      .n_files = index == 0 ? s->plan->n_files : 0,
+                                      .files = first ? s->plan->files : NULL,
+                                      .n_files = first ? s->plan->n_files : 0,
+                                      .made = compiled ? compiled->files : NULL,
+                                      .n_made = compiled ? compiled->n_files : 0,
                                       .terminal = pump.terminal >= 0, .stdin_fd = pump.guest[0], .stdout_fd = pump.guest[1],
                                       .stderr_fd = pump.guest[2], .report_fd = pump.guest[3] };
         r = rt_slot_start(s->slot, &start, err);
@@ -183,7 +211,7 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
 
 static int run_steps(struct step_state *s, struct retort_error *err) {
         for (size_t i = 0; i < s->plan->n_steps; i++) {
-                int r = run_step(s, i, err);
+                int r = i == 0 && s->ask.found ? repeat_compiler(s, err) : run_step(s, i, err);
                 if (r == RETORT_E_SYSTEM && i > 0 && s->kind != RT_KIND_COLD) { /* the interpreter died after the step before */
                         s->kind = RT_KIND_COLD;
                         s->again = true;
@@ -193,6 +221,11 @@ static int run_steps(struct step_state *s, struct retort_error *err) {
                         return r;
                 if (s->steps[i].status != RETORT_OK)
                         break;
+                if (i == 0 && s->ask.wanted && !s->ask.found &&
+                    !rt_cache_keep(s->run, s->plan, &s->steps[0], s->slot, &s->ask)) {
+                        s->odd = true;
+                        return rt_fail(err, RETORT_E_SYSTEM, "the box was lost");
+                }
                 if (rt_run_cancelled(s->run)) {
                         s->made->pub.status = RETORT_CANCELLED;
                         break;
@@ -315,6 +348,7 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         struct step_state s = { .run = run, .made = made, .plan = &plan };
         s.steps = rt_arena_array(&made->arena, RT_LANG_MAX_STEPS, sizeof *s.steps);
         s.isolation = (const void *)rt_arena_copy(&made->arena, rt_jail_isolation(run->engine->jail), sizeof *s.isolation);
+        rt_cache_ask(run, &plan, &s.ask);
         uint64_t planned_ns = rt_now_ns();
         s.kind = plan.can_fork ? rt_engine_warm_kind(run->engine, plan.runtime) : RT_KIND_COLD;
         made->pub.start = "cold";
@@ -339,5 +373,6 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         r = finish(&s, &plan, ret_outcome);
         if (slot)
                 rt_engine_slot_give(run->engine, slot, s.kind, s.odd);
+        rt_cache_done(&s.ask);
         return r;
 }

@@ -35,6 +35,15 @@ const char *const *rt_runtime_extensions(const struct rt_runtime *runtime);
 /* How a person gets the toolchain: "apt install r-base-core". */
 const char *rt_runtime_install(const struct rt_runtime *runtime);
 
+/* What must be known of a compile step before what it left may serve again. NULL: it may not. */
+struct rt_lang_cache {
+        const char *const *outputs; /* what it leaves besides its sources: see rt_lang_is_output */
+        const char *const *reads;   /* directories it reads from, as glob(3) takes them */
+        const char *const *unless;  /* a request that has one of these texts anywhere is compiled anew each time */
+};
+const struct rt_lang_cache *rt_runtime_cache(const struct rt_runtime *runtime);
+bool rt_lang_is_output(const struct rt_lang_cache *cache, const char *path);
+
 /* The toolchain as found on this host. Every program the runtime needs was looked up in RT_LANG_PATH.
  * Returns 0, or RETORT_E_NO_RUNTIME with the package that brings what is missing. */
 int rt_lang_detect(const struct rt_runtime *runtime, struct retort_error *err);

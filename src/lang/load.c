@@ -276,6 +276,14 @@ static const struct rt_yaml_key limit_keys[] = {
 #undef X
                 { 0 },
 };
+static const struct rt_yaml_key compile_keys[] = {
+        { "argv", read_node, offsetof(struct rt_step_def, argv_node), .required = true },
+        { "env", read_node, offsetof(struct rt_step_def, env_node) },
+        { "limits", rt_yaml_read_map, offsetof(struct rt_step_def, limits), .keys = limit_keys },
+        { "cache", rt_yaml_read_map, offsetof(struct rt_step_def, cache), .keys = rt_lang_cache_keys },
+        { "plain_if", rt_yaml_read_texts, offsetof(struct rt_step_def, plain_if) },
+        { 0 },
+};
 static const struct rt_yaml_key step_keys[] = {
         { "argv", read_node, offsetof(struct rt_step_def, argv_node), .required = true },
         { "env", read_node, offsetof(struct rt_step_def, env_node) },
@@ -301,7 +309,7 @@ static const struct rt_yaml_key runtime_keys[] = {
         { "extensions", read_extensions, AT(extensions), .required = true },
         { "toolchain", rt_yaml_read_map, AT(toolchain), .required = true, toolchain_keys },
         { "source", rt_yaml_read_map, AT(source), .required = true, source_keys },
-        { "compile", rt_yaml_read_map, AT(compile), .keys = step_keys },
+        { "compile", rt_yaml_read_map, AT(compile), .keys = compile_keys },
         { "run", rt_yaml_read_map, AT(run), .required = true, step_keys },
         { "warm", rt_yaml_read_map, AT(warm), .keys = warm_keys },
         { "diagnostics", read_diagnostics, AT(diagnostics) },

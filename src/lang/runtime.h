@@ -27,6 +27,8 @@ struct rt_step_def {
                 struct rt_template value;
         } * env;
         size_t n_env;
+        struct rt_lang_cache cache;  /* compile only; no outputs: nothing is kept */
+        const char *const *plain_if; /* compile only: beginnings of a request's arguments that {installed:} gives way to */
         struct retort_limits limits; /* 0: RETORT_LIMITS' default */
 };
 
@@ -100,6 +102,9 @@ struct rt_lang_set {
         struct rt_runtime **runtimes; /* sorted by name */
         size_t n;
 };
+
+/* lang/cache.c: the keys of compile.cache, for a struct rt_lang_cache. */
+extern const struct rt_yaml_key rt_lang_cache_keys[];
 
 /* What pattern's last group matched first in text, as [*ret_start, *ret_end). */
 bool rt_pattern_find(const struct rt_pattern *pattern, const char *text, size_t size, size_t *ret_start,

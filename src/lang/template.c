@@ -92,6 +92,18 @@ static int choose_file(const struct reading *in, struct rt_piece *piece) {
                             second ? second : first);
 }
 
+/* "a=x|b=y": each has a program and what stands for it. */
+static int check_choices(const struct reading *in, const char *text) {
+        for (const char *at = text; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL) {
+                size_t name = strcspn(at, "=|");
+                if (name == 0 || at[name] != '=' || strcspn(at + name + 1, "|") == 0)
+                        return rt_yaml_fail(in->yaml, in->node,
+                                            "{installed:%s} needs programs with what to say for each, as in "
+                                            "{installed:a=-x|b=-y}", text);
+        }
+        return 0;
+}
+
 static int check_piece(const struct reading *in, struct rt_piece *piece) {
         switch (piece->kind) {
         case RT_PIECE_PROGRAM:
@@ -103,6 +115,8 @@ static int check_piece(const struct reading *in, struct rt_piece *piece) {
         case RT_PIECE_FILE:
         case RT_PIECE_FALLBACK:
                 return choose_file(in, piece);
+        case RT_PIECE_INSTALLED:
+                return check_choices(in, piece->text);
         case RT_PIECE_MEMORY_BYTES:
         case RT_PIECE_MEMORY_MIB:
         case RT_PIECE_PROCESSES:
@@ -330,6 +344,31 @@ static int add_all(const struct rt_filling *filling, const char *const *texts, s
         return 0;
 }
 
+/* What stands for the first program of "a=x|b=y" that is installed; *ret_text stays NULL when none is. */
+static int choose_installed(const char *choices, struct rt_arena *arena, const char **ret_text) {
+        for (const char *at = choices; at && !*ret_text; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL) {
+                size_t name = strcspn(at, "=");
+                const char *const program[] = { rt_arena_copy(arena, at, name), NULL };
+                const char *path = NULL;
+                if (!program[0] || rt_program_find(program, arena, &path) < 0)
+                        return RETORT_E_NOMEM;
+                const char *text = at + name + 1;
+                if (path && !(*ret_text = rt_arena_copy(arena, text, strcspn(text, "|"))))
+                        return RETORT_E_NOMEM;
+        }
+        return 0;
+}
+
+/* Whether the request has an argument for the compiler that what is installed here might not know. */
+static bool wants_plain(const struct rt_filling *filling) {
+        const struct retort_request *request = filling->request;
+        for (const char *const *p = filling->runtime->compile.plain_if; p && *p; p++)
+                for (size_t i = 0; i < request->n_compile_args; i++)
+                        if (strncmp(request->compile_args[i], *p, strlen(*p)) == 0)
+                                return true;
+        return false;
+}
+
 int rt_template_add(const struct rt_template *template, const struct rt_filling *filling,
                     struct rt_texts *to) {
         const struct retort_request *request = filling->request;
@@ -354,6 +393,12 @@ int rt_template_add(const struct rt_template *template, const struct rt_filling 
                 text = own_file(filling, template->pieces[0].text);
                 return text ? rt_texts_add(to, text, filling->arena, filling->err)
                             : rt_fail_nomem(filling->err);
+        case RT_PIECE_INSTALLED:
+                if (wants_plain(filling))
+                        return 0;
+                if (choose_installed(template->pieces[0].text, filling->arena, &text) < 0)
+                        return rt_fail_nomem(filling->err);
+                return text ? rt_texts_add(to, text, filling->arena, filling->err) : 0;
         default:
                 break;
         }

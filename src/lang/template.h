@@ -16,6 +16,8 @@ struct rt_runtime;
         X(PROGRAM, "program", NEEDED, false, "absolute path of the needed program of that name")             \
         X(FILE, "file", NEEDED, false, "the first of these files (a|b) that the runtime's folder has")       \
         X(FALLBACK, "fallback", NEEDED, true, "for a|b: nothing if the runtime's folder has a, else file b") \
+        X(INSTALLED, "installed", NEEDED, true,                                                              \
+          "for a=x|b=y: x if program a is installed, else y if b is, else nothing; see plain_if")            \
         X(ENTRY, "entry", NONE, false, "the file that is run, relative to the work directory")               \
         X(STEM, "entry.stem", NONE, false, "its name without folder and extension")                          \
         X(MAIN, "main", NONE, false, "what source.main found in it, with its package; else its stem")        \

@@ -47,6 +47,10 @@ static bool below_zero(const struct rt_field *field, const void *object) {
         return has(field, RT_OPTIONAL) && AT(int64_t) < 0;
 }
 
+static bool no_flag(const struct rt_field *field, const void *object) {
+        return has(field, RT_OPTIONAL) && !AT(bool);
+}
+
 static bool zero(const struct rt_field *field, const void *object) {
         return has(field, RT_OPTIONAL) && AT(uint64_t) == 0;
 }
@@ -230,7 +234,7 @@ static const struct {
         [RT_ENV] = { no_entries, env },
         [RT_JSON_TEXT] = { no_pointer, json_text },
         [RT_EXTRA] = { no_entries, extra },
-        [RT_BOOL] = { NULL, boolean },
+        [RT_BOOL] = { no_flag, boolean },
         [RT_INT] = { NULL, integer },
         [RT_INT64] = { below_zero, integer64 },
         [RT_UINT32] = { NULL, unsigned32 },

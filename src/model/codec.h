@@ -42,7 +42,7 @@ enum rt_kind {
 
 enum rt_field_flag {
         RT_REQUIRED = 1, /* must be there to be read; a NULL string is written as "" */
-        RT_OPTIONAL = 2, /* left out when it says nothing: 0, below 0 if signed, no data, no entries */
+        RT_OPTIONAL = 2, /* left out when it says nothing: 0, false, below 0 if signed, no data, no entries */
         RT_IF_NAMED = 4, /* an object that is left out when its first field, a string, is NULL */
         RT_NULL = 8,     /* a pointer that is written as null when it is NULL */
 };

@@ -63,6 +63,7 @@ static const struct rt_field step_fields[] = {
         STATUS(struct retort_step),
         RT_FIELD("exit_code", struct retort_step, exit_code, RT_INT),
         RT_FIELD("signal", struct retort_step, signal, RT_INT),
+        RT_FIELD("cached", struct retort_step, cached, RT_BOOL, .flags = RT_OPTIONAL),
         RT_FIELD("limit", struct retort_step, limit, RT_OBJECT, .flags = RT_IF_NAMED, .shape = &hit_shape),
         RT_FIELD("stdout", struct retort_step, stdout_data, RT_BYTES, .encoding_key = "stdout_encoding"),
         RT_FIELD("stderr", struct retort_step, stderr_data, RT_BYTES, .encoding_key = "stderr_encoding"),

@@ -36,6 +36,7 @@ static const struct rt_field compile_fields[] = {
                  .count_at = offsetof(struct retort_request, n_compile_args), .high = RETORT_MAX_ARGS),
         RT_FIELD("limits", struct retort_request, compile_limits, RT_OBJECT, .flags = RT_OPTIONAL,
                  .shape = &rt_shape_limits),
+        RT_FIELD("fresh", struct retort_request, compile_fresh, RT_BOOL, .flags = RT_OPTIONAL),
 };
 static const struct rt_shape compile_shape = RT_SHAPE(struct retort_request, compile_fields);
 

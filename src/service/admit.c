@@ -220,6 +220,10 @@ int rt_service_admit(struct rt_service *service, const char *key, uint32_t scope
         return rt_service_take_token(service, ret_caller, ret_refusal, err);
 }
 
+uint64_t rt_service_cache_scope(struct rt_service *service, int64_t tenant_id) {
+        return atomic_load(&service->config)->cache_shared ? 0 : (uint64_t)tenant_id + 1;
+}
+
 /* What a run is charged. A runtime's own default is not known here; Retort's stands for it. */
 uint64_t rt_request_memory(const struct retort_request *request) {
         static const struct retort_limits defaults = {

@@ -16,6 +16,7 @@ static const char *const sections[][2] = {
         { "auth", "Who may ask." },
         { "isolation", "How well guests must be locked in." },
         { "engine", "What runs them." },
+        { "cache", "Compiled programs, kept in memory for the next request that is the same in every byte." },
         { "limits", "Ceilings of what one request may ask for." },
         { "queue", "How much may wait." },
         { "jobs", "Requests that are kept until their outcome is fetched." },

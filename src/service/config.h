@@ -39,6 +39,8 @@
         X(engine, warm_slots, COUNT, "0", "boxes kept ready; 0: one for each CPU")                                     \
         X(engine, runtimes, TEXT, "", "directory of the runtimes; empty: as installed")                                \
         X(engine, libexec, TEXT, "", "directory of retort-jailer and retort-init; empty: as installed")                \
+        X(cache, bytes, BYTES, "64MiB", "what compiled programs kept for the same request later may take; 0: none")   \
+        X(cache, shared, BOOL, "false", "one tenant's compiled programs serve the others' same requests too")         \
         X(limits, wall, MS, "60s", "ceiling of a step's wall-clock time")                                              \
         X(limits, cpu, MS, "60s", "ceiling of its CPU time")                                                           \
         X(limits, memory, BYTES, "4GiB", "ceiling of its memory")                                                      \

@@ -177,7 +177,9 @@ int rt_service_run(struct rt_service *service, const struct rt_run_order *order,
         (void)snprintf(work->language, sizeof work->language, "%s", order->request->language ? order->request->language : "");
         if (rt_trace_valid(order->traceparent))
                 (void)snprintf(work->traceparent, sizeof work->traceparent, "%.55s", order->traceparent);
-        int r = retort_prepare(service->engine, order->request, order->on_event, order->userdata, &work->run, err);
+        struct retort_request request = *order->request; /* whose it is is not theirs to say */
+        request.cache_scope = rt_service_cache_scope(service, order->caller.tenant_id);
+        int r = retort_prepare(service->engine, &request, order->on_event, order->userdata, &work->run, err);
         if (r < 0)
                 atomic_fetch_add(&service->metrics.refused_input, 1);
         /* From here the run may end before this function does: ret_ticket is written first. */

@@ -113,6 +113,8 @@ int rt_service_load_keys(struct rt_service *service, struct retort_error *err); 
 struct rt_tenant *rt_service_tenant(struct rt_service *service, int64_t id);    /* under the lock; NULL: no memory */
 void rt_service_note_uses(struct rt_service *service);
 const char *rt_service_tenant_name(struct rt_service *service, int64_t id, char *out, size_t room);
+/* Whose compiled programs may serve a request of this tenant. */
+uint64_t rt_service_cache_scope(struct rt_service *service, int64_t tenant_id);
 uint64_t rt_request_memory(const struct retort_request *request);
 /* Counts a refusal and returns code with a sentence in *err. */
 int rt_service_refuse(struct rt_service *service, const struct rt_refusal *refusal, int code, struct retort_error *err);

@@ -180,8 +180,10 @@ static int prepare(struct rt_service *service, struct rt_job *job, retort_run **
                 job->code = strndup(request->code.data, request->code.size);
                 r = job->code ? 0 : rt_fail_nomem(err);
         }
-        if (r == 0)
+        if (r == 0) {
+                request->cache_scope = rt_service_cache_scope(service, job->work.tenant_id);
                 r = retort_prepare(service->engine, request, on_event, job, ret_run, err);
+        }
         retort_request_free(request);
         return r;
 }

@@ -181,6 +181,19 @@ static void add_gauges(const struct rt_metrics_now *now, struct rt_buf *out) {
         gauge(out, "retort_store_file_bytes", now->store.file_bytes, "Size of the database.");
 }
 
+static void add_cache(const struct retort_cache_stats *cache, struct rt_buf *out) {
+        head(out, "retort_compile_cache_total", "counter", "Compile steps by what the cache did: passed may not be kept.");
+        (void)rt_buf_printf(out, "retort_compile_cache_total{result=\"hit\"} %" PRIu64 "\n"
+                            "retort_compile_cache_total{result=\"miss\"} %" PRIu64 "\n"
+                            "retort_compile_cache_total{result=\"passed\"} %" PRIu64 "\n", cache->hits, cache->misses, cache->passed);
+        head(out, "retort_compile_cache_evicted_total", "counter", "Compiled programs that made room for others.");
+        (void)rt_buf_printf(out, "retort_compile_cache_evicted_total %" PRIu64 "\n", cache->evicted);
+        head(out, "retort_compile_cache_emptied_total", "counter", "Times that a compiler, header or library changed.");
+        (void)rt_buf_printf(out, "retort_compile_cache_emptied_total %" PRIu64 "\n", cache->emptied);
+        gauge(out, "retort_compile_cache_programs", cache->programs, "Compiled programs kept.");
+        gauge(out, "retort_compile_cache_bytes", cache->bytes, "Memory that they take.");
+}
+
 static void add_process(struct rt_buf *out) {
         rt_auto_free char *text = NULL;
         size_t size = 0;
@@ -198,6 +211,7 @@ static void add_process(struct rt_buf *out) {
 int rt_metrics_text(struct rt_metrics *metrics, const struct rt_metrics_now *now, struct rt_buf *out) {
         add_gauges(now, out);
         add_counters(metrics, out);
+        add_cache(&now->cache, out);
         add_series(metrics, out);
         add_process(out);
         return out->data && out->size < out->cap ? 0 : RETORT_E_NOMEM;

@@ -48,6 +48,7 @@ struct rt_metrics_now {
         struct {
                 uint64_t commits, writes, waiting, file_bytes;
         } store;
+        struct retort_cache_stats cache;
 };
 
 int rt_metrics_init(struct rt_metrics *metrics);

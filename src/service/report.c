@@ -23,6 +23,7 @@ static void look(struct rt_service *service, struct rt_metrics_now *now) {
                 .followers = service->n_followers, .draining = service->draining,
                 .store = { stats.commits, stats.writes, stats.waiting, stats.file_bytes } };
         (void)pthread_mutex_unlock(&service->lock);
+        retort_engine_cache(service->engine, &now->cache);
 }
 
 int rt_service_metrics(struct rt_service *service, const char *extra, char **ret_text, struct retort_error *err) {

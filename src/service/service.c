@@ -30,6 +30,7 @@ static int open_engine(struct rt_service *service, const struct rt_config *confi
                 .libexec_dir = *config->engine_libexec ? config->engine_libexec : NULL,
                 .slots = service->slots, .warm_slots = (unsigned)config->engine_warm_slots,
                 .minimum = (enum retort_isolation)minimum_of(config->isolation_minimum),
+                .cache_bytes = config->cache_bytes, .no_cache = config->cache_bytes == 0,
                 .ceilings = { .wall_ms = config->limits_wall, .cpu_ms = config->limits_cpu, .memory_bytes = config->limits_memory,
                               .processes = config->limits_processes, .output_bytes = config->limits_output,
                               .file_bytes = config->limits_file, .open_files = config->limits_files,

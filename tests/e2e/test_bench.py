@@ -9,7 +9,8 @@ import time
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from conftest import RUNTIMES, environment, eventually, processes_with
+from conftest import RUNTIMES, environment, eventually
+from leftovers import processes_with
 
 STARTS = {"parked", "fork", "pool", "live", "cold"}
 

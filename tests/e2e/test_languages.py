@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from conftest import RUNTIMES
+
 LANGUAGES = ["bash", "c", "cpp", "java", "javascript", "python", "r"]
 
 
@@ -219,7 +221,38 @@ def test_compilers_say_where(run, language, code, line, column, message):
 def test_a_program_that_does_not_link(run):
     outcome = run("c", "int f(void);\nint main(void) { return f(); }\n")
     assert outcome["status"] == "compile_error"
-    assert any("undefined reference to `f'" in d["message"] for d in outcome["diagnostics"]), outcome
+    # In the words of whichever linker the host has: bfd, gold, mold.
+    assert any(re.search("undefined (reference to [`']f'|symbol: f)", d["message"]) for d in outcome["diagnostics"]), outcome
+
+
+@pytest.mark.parametrize("option", ["-static", "-static-pie", "-no-pie", "-flto", "-g3", "-pthread", "-Wl,--gc-sections", "-fopenmp"])
+def test_what_gcc_links_is_linked(run, option):
+    # Whatever linker is chosen: a program that gcc's usual one makes is made.
+    assert out(run("c", c('printf("%s\\n", strrchr("a/b", 47));'), "--compile-arg", option)) == b"/b\n"
+
+
+@pytest.mark.parametrize("header", ["bits/stdc++.h", "iostream"])
+def test_headers_compiled_ahead_are_used_where_they_fit(run, header):
+    if not list(RUNTIMES.glob(f"cpp/pch/{header}.gch")):
+        pytest.skip("this runtimes directory was made without g++")
+    code = f"#include <{header}>\nint main() {{ std::cout << NUMBER << std::endl; }}\n"
+    words = ["--compile-arg", "-H", "--compile-arg", "-Winvalid-pch", "--compile-arg"]
+
+    def headers(outcome):
+        assert out(outcome) == b"7\n"
+        text = outcome["steps"][0]["stderr"]
+        return [line for line in text.splitlines() if line.startswith(("!", "x", "."))]
+
+    fit = headers(run("cpp", code, *words, "-DNUMBER=7"))
+    assert fit[0] == f"! /retort/cpp/pch/{header}.gch", fit
+    # Other options: the header itself, and the same program.
+    for other in ("-std=c++20", "-O0", "-fno-exceptions"):
+        seen = headers(run("cpp", code, *words, "-DNUMBER=7", "--compile-arg", other))
+        assert not any(line.startswith("! ") for line in seen), (other, seen[0])
+        assert any(line.endswith(f"/{header}") and line.startswith(". ") for line in seen), other
+    # Behind another header GCC takes none; and a macro that the header looks at is heeded.
+    debug = "#define _GLIBCXX_DEBUG 1\n" + code.replace("std::cout", "std::vector<int> v; std::cout").replace("#include", "#include <vector>\n#include", 1)
+    assert not any(line.startswith("! ") for line in headers(run("cpp", debug, *words, "-DNUMBER=7")))
 
 
 # ---- several files -------------------------------------------------------------------------------------------------

@@ -113,7 +113,8 @@ class Limits(ctypes.Structure):
 class Config(ctypes.Structure):
     _fields_ = [("runtimes_dir", ctypes.c_char_p), ("libexec_dir", ctypes.c_char_p), ("scratch_dir", ctypes.c_char_p),
                 ("slots", ctypes.c_uint), ("warm_slots", ctypes.c_uint), ("no_warm", ctypes.c_bool), ("ceilings", Limits),
-                ("minimum", ctypes.c_int), ("disable", ctypes.c_char_p), ("warm", ctypes.c_char_p)]
+                ("minimum", ctypes.c_int), ("disable", ctypes.c_char_p), ("cache_bytes", ctypes.c_uint64), ("no_cache", ctypes.c_bool),
+                ("warm", ctypes.c_char_p)]
 
 
 class Error(ctypes.Structure):

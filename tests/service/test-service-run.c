@@ -91,6 +91,62 @@ static void a_run_ends_with_its_outcome(void **state) {
         free(text);
 }
 
+/* ---- compiled programs ---- */
+
+static void on_compiled(struct retort_outcome *outcome, const struct retort_error *err, void *userdata) {
+        bool cached = outcome && outcome->n_steps == 2 && outcome->steps[0].cached;
+        seen_note(userdata, cached, outcome ? retort_status_name(outcome->status) : err->message);
+        retort_outcome_free(outcome);
+}
+
+/* Whether the tenant's program came out of the cache; -1: there is no compiler. */
+static int compiled(struct fixture *f, int64_t tenant) {
+        struct seen s = SEEN;
+        struct rt_ticket *ticket = NULL;
+        struct rt_refusal refusal;
+        struct retort_error err = { 0 };
+        static const char code[] = "int main(void) { return 0; }";
+        const struct retort_request request = { .language = "c", .code = { code, sizeof code - 1 }, .cache_scope = 7 };
+        const struct rt_run_order order = { .caller = { .tenant_id = tenant }, .request = &request, .on_end = on_compiled, .userdata = &s };
+        if (rt_service_run(f->service, &order, &ticket, &refusal, &err) == RETORT_E_NO_RUNTIME)
+                return -1;
+        assert_non_null(ticket);
+        assert_true(seen_wait(&s, 1));
+        rt_ticket_free(ticket);
+        assert_string_equal(s.text, "ok");
+        return (int)s.done;
+}
+
+static void a_compiled_program_is_its_tenants(void **state) {
+        struct fixture *f = *state;
+        for (int shared = 0; shared < 2; shared++) {
+                const char *const more[] = { shared ? "cache.shared=true" : "cache.shared=false", NULL };
+                char *text = NULL;
+                int cached = 0;
+                fixture_open(f, more);
+                for (int i = 0; i < 100 && cached == 0; i++) { /* until what the compiler reads is watched */
+                        cached = compiled(f, 1);
+                        nap(20);
+                }
+                assert_int_equal(rt_service_metrics(f->service, NULL, &text, NULL), 0);
+                if (cached == 1) {
+                        assert_int_equal(compiled(f, 2), shared);
+                        assert_int_equal(compiled(f, 2), 1);
+                        assert_int_equal(compiled(f, 0), shared); /* the operator is a tenant like any other */
+                        assert_non_null(strstr(text, "\nretort_compile_cache_total{result=\"hit\"} 1\n"));
+                        assert_non_null(strstr(text, "\nretort_compile_cache_programs 1\n"));
+                } else { /* no compiler, or boxes without a file tree of their own */
+                        assert_non_null(strstr(text, "\nretort_compile_cache_total{result=\"hit\"} 0\n"));
+                }
+                free(text);
+                fixture_shut(f);
+        }
+        const char *const none[] = { "cache.bytes=0", NULL };
+        fixture_open(f, none);
+        for (int i = 0; i < 5; i++)
+                assert_true(compiled(f, 1) <= 0);
+}
+
 static void running_and_queued_runs_are_cancelled(void **state) {
         struct fixture *f = *state;
         struct seen s[4] = { SEEN, SEEN, SEEN, SEEN };
@@ -616,6 +672,7 @@ static void webhooks_do_not_reach_inside(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(a_run_ends_with_its_outcome),
+                CASE(a_compiled_program_is_its_tenants),
                 CASE(running_and_queued_runs_are_cancelled),
                 CASE(quotas_hold_and_come_back),
                 CASE(a_full_queue_says_busy),

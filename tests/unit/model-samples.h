@@ -36,7 +36,7 @@ static inline struct retort_outcome sample_full(void) {
         };
         static const struct retort_step steps[] = {
                 { "compile", RETORT_OK, 0, 0, BYTES(""), BYTES("main.c:3:7: warning\n"),
-                  .usage = { .wall_ns = 120000001, .cpu_ns = 3, .user_ns = 2, .system_ns = 1 } },
+                  .usage = { .wall_ns = 120000001, .cpu_ns = 3, .user_ns = 2, .system_ns = 1 }, .cached = true },
                 { "run",
                   RETORT_WALL_LIMIT,
                   -1,

@@ -83,6 +83,39 @@ static void a_plan_reads_back(void **state) {
         rt_plan_unmap(&plan);
 }
 
+static void what_was_made_may_be_executable(void **state) {
+        (void)state;
+        static const struct rt_made_file made[] = { { { "program", { "ELF", 3 } }, true }, { { "a/A.class", { "x", 1 } }, false } };
+        struct retort_error err = { 0 };
+        struct rt_plan plan;
+        struct rt_made_file f;
+        size_t cursor = 0;
+        rt_auto_close int fd = rt_plan_write_made(argv, env, files, 1, made, RT_LEN(made), &err);
+        assert_int_equal(rt_plan_map(fd, &plan, &err), 0);
+        assert_int_equal(plan.n_files, 3);
+        assert_true(rt_plan_next_made(&plan, &cursor, &f));
+        assert_string_equal(f.file.path, "main.py");
+        assert_false(f.executable);
+        assert_true(rt_plan_next_made(&plan, &cursor, &f));
+        assert_string_equal(f.file.path, "program");
+        assert_true(f.executable);
+        assert_memory_equal(f.file.content.data, "ELF", 3);
+        assert_true(rt_plan_next_made(&plan, &cursor, &f));
+        assert_false(f.executable);
+        assert_false(rt_plan_next_made(&plan, &cursor, &f));
+        /* A flag is 0 or 1. */
+        const size_t flag = (size_t)(strstr(plan.map + plan.files_at + 16, "main.py") - plan.map) - 4;
+        rt_auto_free char *bytes = malloc(plan.size);
+        assert_non_null(bytes);
+        memcpy(bytes, plan.map, plan.size);
+        struct rt_plan changed;
+        for (unsigned value = 0; value < 4; value++) {
+                bytes[flag] = (char)value;
+                assert_int_equal(rt_plan_read(bytes, plan.size, &changed, NULL), value > 1 ? RETORT_E_INPUT : 0);
+        }
+        rt_plan_unmap(&plan);
+}
+
 static void every_shorter_or_longer_plan_is_refused(void **state) {
         (void)state;
         size_t size;
@@ -203,6 +236,7 @@ static void more_than_a_plan_holds_is_refused_by_its_writer(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_plan_reads_back),
+                cmocka_unit_test(what_was_made_may_be_executable),
                 cmocka_unit_test(every_shorter_or_longer_plan_is_refused),
                 cmocka_unit_test(no_changed_byte_leads_outside),
                 cmocka_unit_test(no_count_wraps_around),

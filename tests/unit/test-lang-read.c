@@ -207,6 +207,28 @@ static void gcc_messages_are_read(void **state) {
         expect_diagnostics("c", output, wanted, RT_LEN(wanted));
 }
 
+static void other_linkers_messages_are_read(void **state) {
+        (void)state;
+        /* captured from gold of binutils 2.40 without and with -g, and from mold 1.10 */
+        static const char output[] = "/tmp/ccPEzKdg.o:u.c:function main: error: undefined reference to 'foo'\n"
+                                     "u.c:1: error: undefined reference to 'g'\n"
+                                     "/usr/bin/ld.gold: error: /tmp/ccRFITJ2.o: multiple definition of 'main'\n"
+                                     "/usr/bin/ld.gold: /tmp/ccK7YVm4.o: previous definition here\n"
+                                     "collect2: error: ld returned 1 exit status\n"
+                                     "mold: error: undefined symbol: foo\n"
+                                     ">>> referenced by u.c\n"
+                                     ">>>               /tmp/cc947Knu.o:(main)\n";
+        static const struct wanted wanted[] = {
+                { "u.c", 0, 0, "error", "undefined reference to 'foo'" },
+                { "u.c", 1, 0, "error", "undefined reference to 'g'" },
+                { "", 0, 0, "error", "/tmp/ccRFITJ2.o: multiple definition of 'main'" },
+                { "", 0, 0, "error", "undefined symbol: foo" },
+        };
+        expect_diagnostics("c", output, wanted, RT_LEN(wanted));
+        static const struct wanted method[] = { { "u.cpp", 0, 0, "error", "undefined reference to 'B::g()'" } };
+        expect_diagnostics("cpp", "/tmp/cc1.o:u.cpp:function A::f(): error: undefined reference to 'B::g()'\n", method, 1);
+}
+
 static void gxx_messages_are_read(void **state) {
         (void)state;
         /* captured from g++ 12.2, types and folder shortened: a bad type; a missing function without and with
@@ -393,6 +415,7 @@ int main(void) {
                 cmocka_unit_test(hostile_programs_are_read_in_time),
                 cmocka_unit_test(gcc_messages_are_read),
                 cmocka_unit_test(gxx_messages_are_read),
+                cmocka_unit_test(other_linkers_messages_are_read),
                 cmocka_unit_test(javac_messages_are_read),
                 cmocka_unit_test(rubbish_has_no_diagnostics),
                 cmocka_unit_test(reports_are_read),

@@ -115,6 +115,74 @@ static void a_good_file_loads(void **state) {
         assert_null(rt_lang_free(set));
 }
 
+static void outputs_are_names_or_names_anywhere(void **state) {
+        (void)state;
+        static const char *const outputs[] = { "program", "lib*.so", "**/*.class", NULL };
+        const struct rt_lang_cache cache = { .outputs = outputs };
+        static const char *const yes[] = { "program", "libx.so", "A.class", "p/q/A$1.class" };
+        static const char *const no[] = { "p/program", "program2", "p/libx.so", ".class", "p/.class", "A.class/b", "main.c" };
+        for (size_t i = 0; i < RT_LEN(yes); i++)
+                if (!rt_lang_is_output(&cache, yes[i]))
+                        fail_msg("%s is an output", yes[i]);
+        for (size_t i = 0; i < RT_LEN(no); i++)
+                if (rt_lang_is_output(&cache, no[i]))
+                        fail_msg("%s is no output", no[i]);
+}
+
+static void the_first_installed_program_speaks(void **state) {
+        (void)state;
+        static const char *const rows[][2] = { { "{installed:sh=-a|cat=-b}", "-a" },
+                                               { "{installed:no-such-program=-a|cat=-b=c}", "-b=c" },
+                                               { "{installed:no-such-program=-a}", NULL } };
+        for (size_t i = 0; i < RT_LEN(rows); i++) {
+                rt_auto_free char *text = changed("{entry}", rows[i][0]);
+                rt_auto_arena struct rt_arena arena = { 0 };
+                struct retort_error err = { 0 };
+                struct rt_lang_set *set = NULL;
+                struct rt_lang_plan plan;
+                struct retort_request request = { .language = "toy", .code = { "x", 1 } };
+                assert_int_equal(load_text(text, &set, &err), 0);
+                assert_int_equal(rt_lang_plan(rt_lang_find(set, "toy", &err), &request, &places, &no_ceilings, &arena, &plan, &err), 0);
+                if (rows[i][1])
+                        assert_string_equal(plan.steps[0].argv[1], rows[i][1]);
+                else
+                        assert_null(plan.steps[0].argv[1]);
+                assert_null(rt_lang_free(set));
+        }
+}
+
+/* The fastest linker of this host, where the runtime names it. */
+static const char *with_linker(const char *compile, struct rt_arena *arena) {
+        const char *at = strstr(compile, "LINKER");
+        if (!at)
+                return compile;
+        const char *linker = access("/usr/bin/ld.gold", X_OK) == 0 ? "-fuse-ld=gold "
+                             : access("/usr/bin/mold", X_OK) == 0  ? "-fuse-ld=mold "
+                                                                   : "";
+        return rt_arena_printf(arena, "%.*s%s%s", (int)(at - compile), compile, linker, at + strlen("LINKER"));
+}
+
+static void the_usual_one_stays_when_the_request_speaks_to_it(void **state) {
+        (void)state;
+        static const char *const plain[] = { "-Wl,-z,now", "-static-pie", "-fuse-ld=bfd", "-Xlinker" };
+        static const char *const other[] = { "-O3", "-static", "-Wlogical-op", "-O0" };
+        rt_auto_arena struct rt_arena arena = { 0 };
+        struct retort_error err = { 0 };
+        const struct rt_runtime *c = rt_lang_find(tree, "c", &err);
+        assert_non_null(c);
+        for (size_t i = 0; i < 8; i++) {
+                struct rt_lang_plan plan;
+                const char *const args[] = { i < 4 ? plain[i] : other[i - 4] };
+                struct retort_request request = { .code = { "1", 1 }, .compile_args = args, .n_compile_args = 1 };
+                int r = rt_lang_plan(c, &request, &places, &no_ceilings, &arena, &plan, &err);
+                if (r == RETORT_E_NO_RUNTIME)
+                        skip();
+                assert_int_equal(r, 0);
+                bool chosen = strncmp(plan.steps[0].argv[5], "-fuse-ld=", 9) == 0;
+                assert_true(i < 4 ? !chosen : chosen == (*with_linker("LINKER", &arena) != 0));
+        }
+}
+
 static void every_mistake_has_its_place(void **state) {
         (void)state;
         static const struct {
@@ -163,6 +231,21 @@ static void every_mistake_has_its_place(void **state) {
                 { "[file, message]", "[file, line]", ":19:13: 'fields' must have 'message'" },
                 { "'^(.*): (.*)$'\n", "'^(.*): (.*)$'\n    caret: yes\n",
                   ":19:12: 'caret' must be true or false" },
+                { "'{entry}'", "'{installed}'", ":12:26: {installed} needs a value" },
+                { "'{entry}'", "'{installed:ld=}'", ":12:26: {installed:ld=} needs programs with what to say for each" },
+                { "'{entry}'", "'{installed:ld=-x|}'", ":12:26: {installed:ld=-x|} needs programs" },
+                { "'{entry}'", "'{installed:=-x}'", ":12:26: {installed:=-x} needs programs" },
+                { "'{entry}'", "'x{installed:ld=-x}'", ":12:26: {installed} becomes any number of arguments" },
+                { "  limits:\n", "  cache: {}\n  limits:\n", ":15:3: unknown key 'cache'; known here: argv, env, limits" },
+                { "run:\n", "compile:\n  argv: [x]\n  cache: {outputs: [], reads: [], unless: []}\nrun:\n",
+                  ":13:20: 'outputs' needs at least one" },
+                { "run:\n", "compile:\n  argv: [x]\n  cache: {outputs: [a/b], reads: [], unless: []}\nrun:\n",
+                  ":13:21: an output is a file name, maybe with * and ?, or that behind '**/', not 'a/b'" },
+                { "run:\n", "compile:\n  argv: [x]\n  cache: {outputs: ['**/'], reads: [], unless: []}\nrun:\n",
+                  ":13:21: an output is a file name" },
+                { "run:\n", "compile:\n  argv: [x]\n  cache: {outputs: [a], reads: [usr], unless: []}\nrun:\n",
+                  ":13:33: 'reads' must be absolute, not 'usr'" },
+                { "run:\n", "compile:\n  argv: [x]\n  cache: {outputs: [a]}\nrun:\n", ":13:10: key 'reads' is missing" },
                 { good, "", ":1:1: the file is empty" },
                 { good, "- a", ":1:1: a mapping is wanted here, not a list" },
                 { "diagnostics:", "\tdiagnostics:", ":17:1: " },
@@ -357,10 +440,10 @@ static void plans_have_exact_arguments(void **state) {
                   "node --max-old-space-size=384 --require /retort/javascript/hook.cjs main.js a b " },
                 { "r", "1", "main.R", NULL, "sh /retort/r/start.sh R main.R a b " },
                 { "bash", "1", "main.sh", NULL, "bash main.sh a b " },
-                { "c", "1", "main.c", "gcc -std=gnu17 -O2 -Wall -pipe -o program -O0 main.c -lm",
+                { "c", "1", "main.c", "gcc -std=gnu17 -O2 -Wall -pipe LINKER-o program -O0 main.c -lm",
                   "./program a b " },
                 { "cpp", "1", "main.cpp",
-                  "g++ -std=gnu++17 -O2 -Wall -pipe -o program -O0 main.cpp TERMINATE", "./program a b " },
+                  "g++ -std=gnu++17 -O2 -Wall -pipe LINKER-isystem /retort/cpp/pch -o program -O0 main.cpp TERMINATE", "./program a b " },
                 { "java", "public class Hello {}", "Hello.java", JAVA_COMPILE "-O0 Hello.java HOOK",
                   JAVA_RUN "Hello a b " },
         };
@@ -393,11 +476,12 @@ static void plans_have_exact_arguments(void **state) {
                         continue;
                 /* What the build made ahead of time is used, else its source is compiled along. */
                 const char *compile = without_dirs(joined(plan.steps[0].argv, &arena), &arena);
-                const char *mark = strstr(rows[i].compile, "TERMINATE") ?: strstr(rows[i].compile, "HOOK");
-                size_t same = mark ? (size_t)(mark - rows[i].compile) : strlen(rows[i].compile);
+                const char *wanted = with_linker(rows[i].compile, &arena);
+                const char *mark = strstr(wanted, "TERMINATE") ?: strstr(wanted, "HOOK");
+                size_t same = mark ? (size_t)(mark - wanted) : strlen(wanted);
                 if (mark && *mark == 'H')
                         same--;
-                assert_int_equal(strncmp(compile, rows[i].compile, same), 0);
+                assert_int_equal(strncmp(compile, wanted, same), 0);
                 const char *rest = compile + same;
                 assert_true(mark ? *mark == 'T' ? strncmp(rest, "/retort/cpp/terminate.", 22) == 0
                                                 : !*rest || strcmp(rest, " /retort/java/RetortHook.java") == 0
@@ -603,6 +687,9 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_good_file_loads),
                 cmocka_unit_test(every_mistake_has_its_place),
+                cmocka_unit_test(outputs_are_names_or_names_anywhere),
+                cmocka_unit_test(the_first_installed_program_speaks),
+                cmocka_unit_test(the_usual_one_stays_when_the_request_speaks_to_it),
                 cmocka_unit_test(names_are_claimed_once),
                 cmocka_unit_test(missing_toolchains_say_how_to_get_them),
                 cmocka_unit_test(every_runtime_of_the_tree_is_there),

@@ -25,7 +25,7 @@ static const char full[] =
         "\"env\":{\"A\":\"1\",\"B\":\"x=y\",\"C\":\"\"},\"limits\":{\"wall_ms\":1000,\"cpu_ms\":1,"
         "\"memory_bytes\":1048576,\"processes\":32768,\"output_bytes\":1,\"file_bytes\":4096,"
         "\"open_files\":8,\"disk_bytes\":1099511627776},"
-        "\"compile\":{\"args\":[\"-O2\"],\"limits\":{\"wall_ms\":2000}}}";
+        "\"compile\":{\"args\":[\"-O2\"],\"limits\":{\"wall_ms\":2000},\"fresh\":true}}";
 
 static struct retort_request *parse(const char *json) {
         struct retort_error err = { 0 };
@@ -61,6 +61,7 @@ static void assert_is_full(const struct retort_request *request) {
         assert_string_equal(request->compile_args[0], "-O2");
         assert_int_equal(request->compile_limits.wall_ms, 2000);
         assert_int_equal(request->compile_limits.cpu_ms, 0);
+        assert_true(request->compile_fresh);
         assert_json(request, full);
 }
 
@@ -231,7 +232,8 @@ static void what_is_not_a_request_is_refused(void **state) {
                 { WITH("\"compile\":{\"limits\":{\"cpu_ms\":0}}"),
                   "compile.limits.cpu_ms: must be at least 1" },
                 { WITH("\"compile\":{\"arg\":[]}"),
-                  "compile: unknown field \"arg\"; there are args, limits" },
+                  "compile: unknown field \"arg\"; there are args, limits, fresh" },
+                { WITH("\"compile\":{\"fresh\":1}"), "compile.fresh: must be" },
                 { WITH("\"options\":{\"x\":1}"), "options: unknown field \"x\"; there are none" },
                 { WITH("\"stdin_fd\":0"), "unknown field \"stdin_fd\"" },
         };

@@ -269,6 +269,9 @@ static void an_outcome_is_written_in_its_order(void **state) {
         assert_int_equal(retort_outcome_json(&outcome, &text, NULL), 0);
         assert_memory_equal(text, want, strlen(want));
         assert_string_equal(text + strlen(text) - strlen(end), end);
+        const char *cached = strstr(text, "{\"name\":\"compile\",\"status\":\"ok\",\"exit_code\":0,\"signal\":0,\"cached\":true,\"stdout\"");
+        assert_non_null(cached);
+        assert_null(strstr(cached + 60, "\"cached\"")); /* what is false is left out */
 }
 
 static void an_outcome_is_read_as_it_was(void **state) {
@@ -282,6 +285,7 @@ static void an_outcome_is_read_as_it_was(void **state) {
         assert_int_equal(after->stderr_data.size, before.stderr_data.size);
         assert_memory_equal(after->stderr_data.data, before.stderr_data.data, before.stderr_data.size);
         assert_true(after->stdout_truncated && !after->stderr_truncated);
+        assert_true(after->steps[0].cached && !after->steps[1].cached);
         assert_string_equal(after->items[1].json, before.items[1].json);
         assert_string_equal(after->items[0].extra[0].mime, "application/geo+json");
         assert_null(after->items[0].text);
