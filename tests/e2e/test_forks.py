@@ -187,7 +187,7 @@ JAVASCRIPT = {
     "memory limit": {"code": "const x = []; for (;;) x.push(Buffer.alloc(1 << 22, 1))"},
     "process limit": {"code": "const c = require('child_process'); for (let i = 0; i < 100; i++) c.spawn('sleep', ['10']).on('error', () => {})", "limits": {"processes": 40}},
     "file limit": {"code": "require('fs').writeFileSync('/tmp/x', Buffer.alloc(2 << 20))", "limits": {"file_bytes": 1 << 20}},
-    "output limit": {"code": "for (;;) console.log('x'.repeat(1000))", "limits": {"output_bytes": 100000}},
+    "output limit": {"code": "for (;;) require('fs').writeSync(1, 'x'.repeat(1000))", "limits": {"output_bytes": 100000}},
 }
 JAVASCRIPT_COLD = {"variables for the start", "other memory"}
 

@@ -76,7 +76,8 @@ class Hostile:
             main.write_text(BECOME.format(program=BECOMES[self.path.suffix], first=f'"{self.path.name}", '))
             files = [shutil.copy(self.path, folder)]
         files += [shutil.copy(HERE / "helpers" / name, folder) for name in self.words("files")]
-        words = [str(BIN / "retort"), "run", "--json", "--warm", *self.options(known, forked=True), *self.words("words"), str(main), *map(str, files)]
+        words = [str(BIN / "retort"), "run", "--json", "--warm", *self.options(known, forked=True),
+                 *(self.words("words") if self.path.suffix in OWN_FORKS else ()), str(main), *map(str, files)]
         return words + (["--", self.case] if self.case else [])
 
     def options(self, known, forked=False):
