@@ -188,6 +188,26 @@ public final class Warm {
         }
     }
 
+    /** Who the process belongs to: the JVM has asked when it was started, and a child is somebody else. */
+    private static void readUser() throws Throwable {
+        String uid = Files.getAttribute(Path.of("/proc/self"), "unix:uid").toString();
+        for (String line : Files.readAllLines(Path.of("/etc/passwd"))) {
+            String[] fields = line.split(":", -1);
+            if (fields.length > 5 && fields[2].equals(uid)) {
+                Class<?> kept = Class.forName("jdk.internal.util.StaticProperty");
+                setUser(kept.getDeclaredField("USER_NAME"), "user.name", fields[0]);
+                setUser(kept.getDeclaredField("USER_HOME"), "user.home", fields[5]);
+                return;
+            }
+        }
+    }
+
+    @SuppressWarnings("deprecation")
+    private static void setUser(Field kept, String property, String value) {
+        System.setProperty(property, value);
+        unsafe.putObject(unsafe.staticFieldBase(kept), unsafe.staticFieldOffset(kept), value);
+    }
+
     /** What a thread's number is, and where the next unnamed one begins to count. */
     @SuppressWarnings("deprecation")
     private static void renumber(Thread main) throws Throwable {
@@ -307,6 +327,7 @@ public final class Warm {
     private static void rehearse() throws Throwable {
         reseed();
         readEnvironment();
+        readUser();
         Thread main = (Thread) starter.invoke(new String[] { "Warm", "--rehearse" }, new boolean[1]);
         main.start();
         main.join();
@@ -328,6 +349,7 @@ public final class Warm {
         System.gc();
         new FileInputStream(park).close(); // here the server stands; what returns is a child
         reseed();
+        readUser();
         String[] strings;
         try (FileInputStream in = new FileInputStream(go)) {
             strings = new String(in.readAllBytes(), StandardCharsets.UTF_8).split("\0", -1);

@@ -51,13 +51,13 @@ function warm() {
   program._compile('module.exports = class { static f(...a) { return `${a}` } }; for (const x of [1]) module.exports.f(x);', file);
 }
 
-// Forked children have the same random numbers in store: a seed of the child's own for the first use of Math.random,
-// and then V8's own way of seeding again, for contexts and workers to come.
-function reseed() {
-  const v8 = require('v8');
-  v8.setFlagsFromString(`--random-seed=${require('crypto').randomInt(1, 2 ** 31 - 1)}`);
-  Math.random();
-  v8.setFlagsFromString('--random-seed=0');
+// What JavaScript cannot do. Forked children have the same random numbers in store; no context but this one exists, and
+// nothing has been drawn in it.
+function loadNative() {
+  const native = { exports: {} };
+  process.dlopen(native, path.join(__dirname, 'forked.node'));
+  if (!native.exports.reseed()) throw new Error('the random numbers of this Node cannot be renewed in its forks');
+  return native.exports;
 }
 
 // The number of arguments, the arguments, the environment.
@@ -80,15 +80,17 @@ function become(strings) {
 function waitForProgram() {
   const stderr = Object.getOwnPropertyDescriptor(process, 'stderr');
   Object.defineProperty(process, 'stderr', { configurable: true, value: {} }); // the console asks it for its colours
+  const native = loadNative();
   warm();
   Object.defineProperty(process, 'stderr', stderr);
   if (global.gc) global.gc();
   fs.closeSync(fs.openSync(park, 'r')); // here the server stands; what returns is a child
-  reseed();
+  if (!native.reseed()) process.abort();
   const fd = fs.openSync(go, 'r');
   const strings = fs.readFileSync(fd, 'utf8').split('\0');
   fs.closeSync(fd);
   strings.pop();
+  native.own();
   become(strings);
   delete require.cache[__filename]; // what a program can see here is hook.cjs, as in every start
   require.cache[hookFile] = module;

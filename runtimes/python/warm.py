@@ -172,7 +172,8 @@ def begin(told):
         sys.orig_argv[2:] = sys.argv
         _set_file(os.path.join(os.getcwd(), sys.argv[0]))
     environ = dict(text.partition("=")[::2] for text in texts[count:])
-    environ.pop("PYTHONPATH", None)  # led to sitecustomize, for an interpreter that starts
+    if environ.pop("PYTHONPATH", None) is not None:  # led to sitecustomize, for an interpreter that starts
+        os.unsetenv("PYTHONPATH")
     _adopt(environ)
     try:
         os.lseek(0, 0, os.SEEK_CUR)

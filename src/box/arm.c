@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
+#include "box/forked.h"
 #include "box/init.h"
 #include "box/keeper.h"
 #include "box/root.h"

@@ -359,11 +359,12 @@ uint32_t rt_frozen_serial(const struct rt_frozen *frozen) {
 /* The library comes first, so that what else the runtime preloads finds it. */
 static int write_frozen_plan(const char *const *argv, const char *const *env, struct retort_error *err) {
         enum { MAX_ENV = 64 };
-        const char *entries[MAX_ENV + 2] = { RT_FORKSERVER_PRELOAD };
+        const char *entries[MAX_ENV + 5] = { RT_FORKSERVER_PRELOAD, "RETORT_PARK=" RT_FORKSERVER_PARK,
+                                             "RETORT_GO=" RT_FORKSERVER_GO, "RETORT_MAIN=" RT_FORKSERVER_MAIN };
         char preload[1024];
-        size_t n = 1;
+        size_t n = 4;
         for (; *env; env++) {
-                if (n > MAX_ENV)
+                if (n >= MAX_ENV + 4)
                         return rt_fail(err, RETORT_E_INPUT, "more than %d variables for an interpreter to be frozen", MAX_ENV);
                 if (strncmp(*env, "LD_PRELOAD=", 11) != 0) {
                         entries[n++] = *env;

@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
-#include "box/keeper.h"
+#include "box/forked.h"
 
 #define BIT(m) (1u << RT_BOX_##m)
 
@@ -100,20 +100,20 @@ int rt_forked_await_death(struct rt_keeper *k, struct retort_error *err) {
 }
 
 /* The zygote says which process it forked, as it and we see it; the guest that it is parked, and its number in the box. */
-static int park(struct rt_keeper *k, uint32_t *ret_pid, struct retort_error *err) {
+static int park(struct rt_keeper *k, struct rt_wire_parked *ret, struct retort_error *err) {
         struct rt_wire_message message = rt_keeper_who(k, RT_ARM);
         if (rt_wire_send(k->zygote, &message, NULL, 0) < 0)
                 return rt_fail_errno(err, "the slot's zygote is gone");
         int r = 0;
         k->told = 0;
         k->guest = 0;
-        *ret_pid = 0;
-        while (r == 0 && (k->guest == 0 || *ret_pid == 0)) { /* in either order */
+        *ret = (struct rt_wire_parked){ 0 };
+        while (r == 0 && (k->guest == 0 || ret->pid == 0)) { /* in either order */
                 r = rt_keeper_expect(k->zygote, 1ull << RT_PARKED | 1ull << RT_FORKED, &message, NULL, err);
                 if (r == 0 && message.op == RT_FORKED)
                         k->guest = (pid_t)message.bits;
                 else if (r == 0)
-                        *ret_pid = message.bits;
+                        *ret = message.parked;
         }
         return r;
 }
@@ -126,21 +126,23 @@ static int new_box(struct rt_keeper *k, struct retort_error *err) {
 int rt_forked_arm(struct rt_keeper *k, struct retort_error *err) {
         if (k->link < 0 || k->spaces[RT_FORK_USER_NS] < 0)
                 return rt_fail(err, RETORT_E_SYSTEM, "nothing to fork");
-        uint32_t pid = 0;
+        struct rt_wire_parked parked = { 0 };
         int r = k->init > 0 && k->forked ? rt_cgroup_renew(&k->cgroup, err) : new_box(k, err);
         k->forked = true;
         if (r == 0 && k->zygote < 0)
                 r = fork_zygote(k, err);
         if (r == 0)
-                r = park(k, &pid, err);
-        /* Numbers are given in a row: a gap says that the guest before had processes or threads, and how many. */
-        if (r == 0 && k->last_pid && pid != k->last_pid + 1) {
+                r = park(k, &parked, err);
+        /* Numbers are given in a row: a gap says that the guest before had processes or threads, and how many. To a later step
+         * of the same request it may say that, but not to who comes then. */
+        bool gap = k->last_pid && parked.pid != k->last_pid + 1;
+        if (r == 0 && gap && !k->used) {
                 r = new_box(k, err);
                 if (r == 0)
                         r = fork_zygote(k, err);
                 if (r == 0)
-                        r = park(k, &pid, err);
+                        r = park(k, &parked, err);
         }
-        k->last_pid = pid;
+        k->last_pid = gap && k->used ? UINT32_MAX : parked.pid + parked.threads;
         return r;
 }

@@ -4,7 +4,9 @@
  * the interpreter has warmed up it opens the path RT_FORKSERVER_PARK; that call never returns in the process that makes
  * it: its memory is frozen (pool/freeze.h), its threads are held (pool/threads.h), and it serves. For each slot of a LINK
  * it forks zygotes, these fork guests, and in a guest the call returns: confined, without rights, in the box. What it then
- * opens as RT_FORKSERVER_GO blocks until there is a program.
+ * opens as RT_FORKSERVER_GO blocks until there is a program; its environment is the process's when that returns. An
+ * interpreter that opens its program's file before anything else is given RT_FORKSERVER_MAIN for it: the descriptor that
+ * it gets becomes the program's own file then.
  *
  * Nothing here runs a guest's code; in a guest everything here is at its mercy, as all of its process is.
  */
@@ -13,6 +15,7 @@
 /* Paths that open(2) and its like do not pass on to the kernel. */
 #define RT_FORKSERVER_PARK "/retort/park"
 #define RT_FORKSERVER_GO "/retort/go"
+#define RT_FORKSERVER_MAIN "/retort/main"
 
 /* What the interpreter inherits: its socket to the engine, an empty file for the image, the library itself. */
 enum { RT_FORKSERVER_SOCKET = 20, RT_FORKSERVER_IMAGE = 21, RT_FORKSERVER_LIBRARY = 22 };

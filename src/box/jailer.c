@@ -26,7 +26,7 @@
 #include "box/landlock.h"
 #include "box/root.h"
 
-enum { PROBE_MS = 8000, GRACE_MS = 6000 };
+enum { PROBE_MS = 8000, GRACE_MS = 6000, LOOK_MS = 60000 /* a child may end just before we wait */ };
 
 #define BIT(m) (1u << RT_BOX_##m)
 #define FILE_TREE (BIT(MOUNT_NS) | BIT(READONLY_ROOT) | BIT(PRIVATE_TMPFS) | BIT(PID_NS) | BIT(CGROUP_NS))
@@ -233,7 +233,10 @@ static int prove(struct rt_jailer *j, int *ret_socket, struct rt_slot_places *re
         struct rt_wire_message message = { .op = RT_RECYCLE };
         struct pollfd wait = { .fd = *ret_socket, .events = POLLIN };
         (void)rt_wire_send(*ret_socket, &message, NULL, 0);
-        if (poll(&wait, 1, PROBE_MS) != 1 || rt_wire_receive(*ret_socket, &message, NULL) != 1)
+        int ready;
+        while ((ready = poll(&wait, 1, PROBE_MS)) < 0 && errno == EINTR)
+                continue;
+        if (ready != 1 || rt_wire_receive(*ret_socket, &message, NULL) != 1)
                 return rt_fail(err, RETORT_E_SYSTEM, "the first slot does not answer");
         if (message.op == RT_READY)
                 return 0;
@@ -361,7 +364,7 @@ static bool serve_once(struct rt_jailer *j, struct first_slot *first, int timeou
                 wait[i + 1] = (struct pollfd){ .fd = j->slots[i].keeper > 0 ? j->slots[i].pidfd : -1, .events = POLLIN };
         for (unsigned i = 0; i < RT_JAILER_FROZEN; i++)
                 frozen[i] = (struct pollfd){ .fd = j->frozen[i].pid > 0 ? j->frozen[i].pidfd : -1, .events = POLLIN };
-        if (poll(wait, RT_LEN(wait), timeout_ms) < 0 && errno != EINTR)
+        if (poll(wait, RT_LEN(wait), timeout_ms < 0 ? LOOK_MS : timeout_ms) < 0 && errno != EINTR)
                 return false;
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
                 if (wait[i + 1].revents)
@@ -447,11 +450,19 @@ static void on_stop(int sig) {
         (void)shutdown(RT_JAILER_SOCKET, SHUT_RDWR);
 }
 
+/* What a frozen interpreter or a keeper that has gone leaves behind comes to us and ends some time: poll is to return then. */
+static void on_child(int sig) {
+        (void)sig;
+}
+
 static void obey_stops(void) {
         static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
         struct sigaction action = { .sa_handler = on_stop };
         for (size_t i = 0; i < RT_LEN(signals); i++)
                 (void)sigaction(signals[i], &action, NULL);
+        action.sa_handler = on_child;
+        action.sa_flags = SA_RESTART; /* of all but poll */
+        (void)sigaction(SIGCHLD, &action, NULL);
 }
 
 int rt_jailer_main(int argc, char **argv) {

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
+#include "box/forked.h"
 #include "box/plan.h"
 #include "box/root.h"
 
@@ -49,7 +50,7 @@ static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, bool fo
         if (r == 0 && k->used && plan->n_files > 0) /* a guest may have laid links where they would go */
                 r = rt_fail(err, RETORT_E_INPUT, "files come with the first step only");
         if (r == 0 && (!k->parked || k->forked != forked)) {
-                r = rt_keeper_kill_box(k, err);
+                r = forked && rt_forked_await_death(k, NULL) == 0 && rt_forked_box_is_clean(k) ? 0 : rt_keeper_kill_box(k, err);
                 if (r == 0)
                         r = rt_keeper_arm(k, forked, err);
                 if (r == 0 && k->forked != forked)
@@ -72,11 +73,11 @@ static void start(struct rt_keeper *k, struct rt_wire_message *message, const in
         struct rt_plan plan = { 0 };
         uint64_t asked_ns = rt_now_ns();
         k->limits = message->limits;
-        k->report = (struct rt_box_report){ .ended_by = RT_END_LOST };
         k->peak_processes = k->peak_rss_bytes = k->cpu_seen_ns = 0;
         int r = rt_plan_map(fds[0], &plan, &err);
         if (r == 0)
                 r = prepare_step(k, &plan, message->bits & RT_START_FORKED, &err);
+        k->report = (struct rt_box_report){ .ended_by = RT_END_LOST };
         rt_plan_unmap(&plan);
         if (r == 0) {
                 k->used = true;

@@ -47,7 +47,7 @@ struct rt_keeper {
         bool dying;               /* the guest is on its way out, and its zygote will say so */
         pid_t guest;              /* its process, as we see it; 0: unknown */
         unsigned told;            /* how many calls of this guest's we were told of */
-        uint32_t last_pid;        /* of the guest before, in the box */
+        uint32_t last_pid;        /* the last number in the box that went to the guest before or its threads */
         struct rt_private_seal {
                 bool valid;
                 uint64_t words[32]; /* what the private places looked like when the guest started */
@@ -89,18 +89,6 @@ int rt_keeper_expect(int socket, uint64_t ops, struct rt_wire_message *message, 
 /* box/arm.c: a message that says who the slot's guest is. */
 struct rt_wire_message rt_keeper_who(const struct rt_keeper *k, enum rt_wire_op op);
 
-/* box/forked.c: what a slot must have for it; opens the descriptors of its namespaces. */
-void rt_forked_open(struct rt_keeper *k);
-/* box/forked.c: from now on guests are forks of the interpreter at the other end of link (taken). */
-void rt_forked_link(struct rt_keeper *k, int link);
-/* box/forked.c: parks a fork in the box there is, or in a new one. */
-int rt_forked_arm(struct rt_keeper *k, struct retort_error *err);
-/* box/forked.c: the guest that ended was alone and left nothing in the box: the next may use it. */
-bool rt_forked_box_is_clean(const struct rt_keeper *k);
-/* box/forked.c: waits until a guest that is on its way out is gone. */
-int rt_forked_await_death(struct rt_keeper *k, struct retort_error *err);
-/* box/forked.c: lets the zygote go. */
-void rt_forked_end(struct rt_keeper *k);
 /* The socket at which the parked process waits. */
 static inline int rt_keeper_guest_socket(const struct rt_keeper *k) {
         return k->forked ? k->zygote : k->init_socket;

@@ -116,6 +116,7 @@ static void forget_jailer(struct rt_jailer *j) {
         static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
         for (size_t i = 0; i < RT_LEN(signals); i++)
                 (void)signal(signals[i], SIG_IGN);
+        (void)signal(SIGCHLD, SIG_DFL);
         (void)dup2(STDIN_FILENO, STDERR_FILENO); /* the jailer's stdin is /dev/null */
 }
 

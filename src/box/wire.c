@@ -23,6 +23,8 @@ static size_t message_size(uint32_t op) {
                 return SIZE(limits);
         case RT_END:
                 return SIZE(report);
+        case RT_PARKED:
+                return SIZE(parked);
         case RT_ARM:
         case RT_FORK:
                 return SIZE(arm);
@@ -33,7 +35,6 @@ static size_t message_size(uint32_t op) {
         case RT_KILL:
         case RT_RECYCLE:
         case RT_READY:
-        case RT_PARKED:
         case RT_FORKED:
         case RT_FETCH:
         case RT_FETCHED:

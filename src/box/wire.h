@@ -80,6 +80,12 @@ struct rt_wire_exited {
         uint64_t max_rss_bytes;
 };
 
+/* What the kernel's numbers for processes and threads of the box have gone to so far. */
+struct rt_wire_parked {
+        uint32_t pid;
+        uint32_t threads; /* besides the first */
+};
+
 struct rt_wire_fail {
         int32_t code;
         char message[512];
@@ -89,7 +95,7 @@ struct rt_wire_message {
         uint32_t op;
         uint32_t bits; /* FAIL of a jailer that could not start: mask of mechanisms to do without;
                           START, GO: RT_START_*; FORK: RT_FORK_SLOT_GROUP; RECYCLE, READY: RT_BOX_*;
-                          PARKED of a zygote's guest: its process id in the box; FORKED: as its zygote sees it */
+                          FORKED: the process, as its zygote sees it */
         union {
                 struct rt_box_isolation isolation; /* HELLO */
                 struct rt_slot_places places;      /* MADE */
@@ -98,6 +104,7 @@ struct rt_wire_message {
                 struct rt_box_report report;       /* END */
                 struct rt_wire_arm arm;            /* ARM, FORK */
                 struct rt_wire_exited exited;      /* EXITED, BAD_EXEC */
+                struct rt_wire_parked parked;      /* PARKED of a zygote's guest */
         };
 };
 

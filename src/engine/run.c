@@ -67,6 +67,7 @@ struct step_state {
         struct rt_cache_ask ask;   /* what the compile cache says */
         int kind;                  /* what the slot holds a fork of, or RT_KIND_COLD */
         bool odd;                  /* the slot must not be used again */
+        bool again;                /* this step is begun once more */
 };
 
 static struct retort_bytes keep(struct rt_arena *arena, const char *data, size_t size, bool *nomem) {
@@ -184,7 +185,7 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
         if (r < 0)
                 return r;
         bool forked = s->kind != RT_KIND_COLD;
-        struct rt_slot_step start = { .argv = forked ? s->plan->fork_argv : step->argv, .forked = forked, .env = step->env, .limits = step->limits,
+        struct rt_slot_step start = { .argv = forked ? step->fork_argv : step->argv, .forked = forked, .env = step->env, .limits = step->limits,
                                       .files = first ? s->plan->files : NULL,
                                       .n_files = first ? s->plan->n_files : 0,
                                       .made = compiled ? compiled->files : NULL,
@@ -194,13 +195,13 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
         r = rt_slot_start(s->slot, &start, err);
         rt_pump_handed_over(&pump);
         if (r == 0) {
-                rt_run_tell(s->run, (struct retort_event){ .type = RETORT_EVENT_STARTED, .step_name = step->name });
+                if (!s->again)
+                        rt_run_tell(s->run, (struct retort_event){ .type = RETORT_EVENT_STARTED, .step_name = step->name });
                 uint64_t most = step->limits.wall_ms + REPORT_SLACK_MS;
                 r = rt_pump_until_report(&pump, s->slot, most > INT32_MAX ? INT32_MAX : (int)most, &report, err);
         }
-        if (r < 0)
-                s->odd = true;
-        else
+        s->odd |= r < 0;
+        if (r == 0)
                 r = record(s, index, &pump, &report, err);
         rt_pump_close(&pump);
         return r;
@@ -209,6 +210,11 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
 static int run_steps(struct step_state *s, struct retort_error *err) {
         for (size_t i = 0; i < s->plan->n_steps; i++) {
                 int r = i == 0 && s->ask.found ? repeat_compiler(s, err) : run_step(s, i, err);
+                if (r == RETORT_E_SYSTEM && i > 0 && s->kind != RT_KIND_COLD) { /* the interpreter died after the step before */
+                        s->kind = RT_KIND_COLD;
+                        s->again = true;
+                        r = run_step(s, i, err);
+                }
                 if (r < 0)
                         return r;
                 if (s->steps[i].status != RETORT_OK)
@@ -342,7 +348,7 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         s.isolation = (const void *)rt_arena_copy(&made->arena, rt_jail_isolation(run->engine->jail), sizeof *s.isolation);
         rt_cache_ask(run, &plan, &s.ask);
         uint64_t planned_ns = rt_now_ns();
-        s.kind = plan.fork_argv ? rt_engine_warm_kind(run->engine, plan.runtime) : RT_KIND_COLD;
+        s.kind = plan.can_fork ? rt_engine_warm_kind(run->engine, plan.runtime) : RT_KIND_COLD;
         made->pub.start = "cold";
         r = s.steps && s.isolation ? rt_engine_slot_take(run, s.kind, &slot, &made->pub.start, err) : rt_fail_nomem(err);
         if (slot && !rt_slot_forked(slot))

@@ -191,9 +191,12 @@ void rt_engine_warm_age(struct retort_engine *engine) {
                 struct rt_warm *w = &engine->warm[kind];
                 if (!w->frozen)
                         continue;
-                if (now - w->used_ns > seconds(IDLE_S))
+                bool alive = rt_frozen_alive(w->frozen);
+                if (!alive || now - w->used_ns > seconds(IDLE_S))
                         let_go(engine, w);
-                else if (now - w->tried_ns > seconds(RENEW_S) || w->forks > RENEW_FORKS)
+                if (!alive)
+                        start(engine, kind);
+                else if (w->frozen && (now - w->tried_ns > seconds(RENEW_S) || w->forks > RENEW_FORKS))
                         start(engine, kind);
         }
 }

@@ -70,6 +70,9 @@ struct rt_lang_step {
         const char *const *argv; /* NULL-terminated; argv[0] is an absolute path, or relative to the work directory */
         const char *const *env;  /* NULL-terminated "NAME=VALUE"; the whole environment */
         struct retort_limits limits; /* resolved: every member is set and at most its ceiling */
+        /* What a fork of the runtime's frozen interpreter is told in place of argv: the program's file and its arguments.
+         * NULL: only a fresh interpreter can do this step. */
+        const char *const *fork_argv;
 };
 
 enum { RT_LANG_MAX_STEPS = 2 };
@@ -80,9 +83,7 @@ struct rt_lang_plan {
         size_t n_files;
         struct rt_lang_step steps[RT_LANG_MAX_STEPS];
         size_t n_steps;
-        /* What a fork of the runtime's frozen interpreter is told in place of the last step's argv: the program's file and
-         * its arguments. NULL: only a fresh interpreter can run this request. */
-        const char *const *fork_argv;
+        bool can_fork; /* every step has its fork_argv */
 };
 
 /* Whether the runtime's interpreter can be frozen. */

@@ -294,6 +294,8 @@ static const struct rt_yaml_key warm_keys[] = {
         { "argv", read_node, AT(warm.step.argv_node) - AT(warm), .required = true },
         { "env", read_node, AT(warm.step.env_node) - AT(warm) },
         { "args", read_node, AT(warm.args_node) - AT(warm), .required = true },
+        { "compile_args", read_node, AT(warm.compile_args_node) - AT(warm) },
+        { "cold_compile_args", rt_yaml_read_texts, AT(warm.cold_compile_args) - AT(warm) },
         { "preload", rt_yaml_read_texts, AT(warm.preload) - AT(warm) },
         { "cold_env", rt_yaml_read_texts, AT(warm.cold_env) - AT(warm) },
         { "least", rt_yaml_read_map, AT(warm.least) - AT(warm), .keys = limit_keys },
@@ -363,9 +365,13 @@ static int read_warm(const struct rt_yaml *yaml, struct rt_runtime *runtime) {
         if (!runtime->warm.args_node)
                 return 0;
         int r = read_step(yaml, &runtime->warm.step);
-        return r < 0 ? r
-                     : read_list(yaml, runtime->warm.args_node, "'args' needs at least the file that is run",
-                                 &runtime->warm.args, &runtime->warm.n_args);
+        if (r == 0)
+                r = read_list(yaml, runtime->warm.args_node, "'args' needs at least the file that is run",
+                              &runtime->warm.args, &runtime->warm.n_args);
+        if (r == 0 && runtime->warm.compile_args_node)
+                r = read_list(yaml, runtime->warm.compile_args_node, "'compile_args' needs at least one word",
+                              &runtime->warm.compile_args, &runtime->warm.n_compile_args);
+        return r;
 }
 
 /* ---- files and folders ------------------------------------------------------------------------- */

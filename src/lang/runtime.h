@@ -83,7 +83,11 @@ struct rt_runtime {
                 const struct rt_yaml_node *args_node;
                 const struct rt_template *args; /* what a fork of it is told to run */
                 size_t n_args;
+                const struct rt_yaml_node *compile_args_node;
+                const struct rt_template *compile_args; /* and in the compile step */
+                size_t n_compile_args;
                 const char *const *preload;     /* what it imports, for {preload} */
+                const char *const *cold_compile_args; /* options of the compiler (patterns, too) that are its start's */
                 const char *const *cold_env;    /* variables (fnmatch(3) patterns) that it would have to know at its start */
                 struct retort_limits least;     /* limits below which a fork has no room */
                 const char *const *same_limits; /* limits that must be the default, for the same reason */

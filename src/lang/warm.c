@@ -12,28 +12,37 @@ bool rt_runtime_can_warm(const struct rt_runtime *runtime) {
         return runtime->warm.n_args > 0;
 }
 
-/* A variable that the interpreter reads when it starts: a fork has started already. */
-static bool env_fits(const struct rt_runtime *runtime, const struct retort_request *request) {
-        for (size_t i = 0; i < request->n_env; i++)
-                for (const char *const *pattern = runtime->warm.cold_env; pattern && *pattern; pattern++) {
-                        char name[256];
-                        size_t size = strcspn(request->env[i], "=");
-                        if (size >= sizeof name)
-                                return false;
-                        memcpy(name, request->env[i], size);
-                        name[size] = 0;
-                        if (fnmatch(*pattern, name, 0) == 0)
-                                return false;
-                }
+static bool listed(const char *const *patterns, const char *word) {
+        for (; patterns && *patterns; patterns++)
+                if (fnmatch(*patterns, word, 0) == 0)
+                        return true;
+        return false;
+}
+
+/* A variable, or an option, that the interpreter reads when it starts: a fork has started already. */
+static bool words_fit(const struct rt_runtime *runtime, const struct retort_request *request) {
+        for (size_t i = 0; i < request->n_env; i++) {
+                char name[256];
+                size_t size = strcspn(request->env[i], "=");
+                if (size >= sizeof name)
+                        return false;
+                memcpy(name, request->env[i], size);
+                name[size] = 0;
+                if (listed(runtime->warm.cold_env, name))
+                        return false;
+        }
+        for (size_t i = 0; i < request->n_compile_args; i++)
+                if (listed(runtime->warm.cold_compile_args, request->compile_args[i]))
+                        return false;
         return true;
 }
 
 /* A fork owns some memory before it begins; and there are limits that the interpreter was started with. */
 static bool limits_fit(const struct rt_runtime *runtime, const struct retort_limits *limits,
-                       const struct retort_limits *ceilings) {
+                       const struct retort_limits *defaults, const struct retort_limits *ceilings) {
         static const struct retort_limits nothing_asked = { 0 };
         struct retort_limits usual;
-        if (rt_request_limits("limits", &nothing_asked, &runtime->run.limits, ceilings, &usual, NULL) < 0)
+        if (rt_request_limits("limits", &nothing_asked, defaults, ceilings, &usual, NULL) < 0)
                 return false;
 #define X(member, unit, dflt, floor, ceiling, text)                                                                    \
         if (limits->member < runtime->warm.least.member)                                                               \
@@ -50,17 +59,31 @@ static bool limits_fit(const struct rt_runtime *runtime, const struct retort_lim
         return true;
 }
 
-int rt_warm_plan(const struct rt_filling *filling, const struct retort_limits *ceilings, struct rt_lang_plan *plan) {
-        const struct rt_runtime *runtime = plan->runtime;
+static int fill_words(struct rt_filling *filling, const struct rt_template *words, size_t n, struct rt_lang_step *step) {
         struct rt_texts argv = { 0 };
         int r = 0;
-        if (!rt_runtime_can_warm(runtime) || plan->n_steps != 1 || filling->request->terminal_columns > 0 || !env_fits(runtime, filling->request) ||
-            !limits_fit(runtime, filling->limits, ceilings))
-                return 0;
-        for (size_t i = 0; i < runtime->warm.n_args && r == 0; i++)
-                r = rt_template_add(&runtime->warm.args[i], filling, &argv);
+        filling->limits = &step->limits;
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = rt_template_add(&words[i], filling, &argv);
         if (r == 0)
-                plan->fork_argv = argv.at;
+                step->fork_argv = argv.at;
+        return r;
+}
+
+int rt_warm_plan(struct rt_filling *filling, const struct retort_limits *ceilings, struct rt_lang_plan *plan) {
+        const struct rt_runtime *runtime = plan->runtime;
+        struct rt_lang_step *run = &plan->steps[plan->n_steps - 1];
+        bool compiles = plan->n_steps > 1;
+        if (!rt_runtime_can_warm(runtime) || filling->request->terminal_columns > 0 || !words_fit(runtime, filling->request) ||
+            !limits_fit(runtime, &run->limits, &runtime->run.limits, ceilings))
+                return 0;
+        if (compiles && (runtime->warm.n_compile_args == 0 ||
+                         !limits_fit(runtime, &plan->steps[0].limits, &runtime->compile.limits, ceilings)))
+                return 0;
+        int r = fill_words(filling, runtime->warm.args, runtime->warm.n_args, run);
+        if (r == 0 && compiles)
+                r = fill_words(filling, runtime->warm.compile_args, runtime->warm.n_compile_args, &plan->steps[0]);
+        plan->can_fork = r == 0;
         return r;
 }
 

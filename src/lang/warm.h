@@ -6,7 +6,7 @@
 
 #include "lang/runtime.h"
 
-/* Sets plan->fork_argv if a fork can run the request, once its steps are planned. */
-int rt_warm_plan(const struct rt_filling *filling, const struct retort_limits *ceilings, struct rt_lang_plan *plan);
+/* Sets plan->can_fork, and fork_argv of its steps, if forks can run the request. Once the steps are planned. */
+int rt_warm_plan(struct rt_filling *filling, const struct retort_limits *ceilings, struct rt_lang_plan *plan);
 /* lang/plan.c: a step's argv and environment. */
 int rt_plan_command(struct rt_filling *filling, const struct rt_step_def *def, struct rt_lang_step *step);

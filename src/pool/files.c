@@ -7,11 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -19,13 +21,13 @@
 
 enum { MOST_FILES = 256, MOST_WATCHES = 1024, MOST_PATHS = 16 << 10, LAST_GIVEN = 3 /* 0 to 3 come with each run */ };
 
-enum kind { EVENTFD, TIMERFD, PIPE, FILE_BY_NAME, EPOLL };
+enum kind { EVENTFD, TIMERFD, PIPE, ENDED_SOCKET, FILE_BY_NAME, EPOLL };
 
 struct note {
         enum kind kind;
         int fd;
         unsigned flags; /* O_* */
-        uint64_t id;    /* the same for descriptors of one eventfd or pipe */
+        uint64_t id;    /* the same for descriptors of one eventfd, pipe or socket */
         union {
                 struct {
                         uint64_t count;
@@ -119,6 +121,16 @@ static bool has_a_name(const char *what) {
         return strncmp(what, "/dev/", 5) != 0 && !(end && end[10] == 0);
 }
 
+/* A local stream whose other end was closed: nothing goes through it any more, but it has options, which guests would share. */
+static bool has_ended(int fd) {
+        int domain = 0, type = 0;
+        socklen_t size = sizeof domain;
+        struct pollfd end = { .fd = fd };
+        return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX &&
+               getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM && poll(&end, 1, 0) == 1 &&
+               end.revents & POLLHUP && recv(fd, &type, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static const char *keep_path(const char *path) {
         size_t size = strlen(path) + 1;
         if (size > MOST_PATHS - paths_used)
@@ -131,7 +143,7 @@ static const char *keep_path(const char *path) {
 static int note_one(int fd, const char *what, char why[RT_POOL_WHY]) {
         static char text[64 << 10];
         static const char *const names[] = { [EVENTFD] = "anon_inode:[eventfd]", [TIMERFD] = "anon_inode:[timerfd]",
-                                             [PIPE] = "pipe:[", [FILE_BY_NAME] = "/",
+                                             [PIPE] = "pipe:[", [ENDED_SOCKET] = "socket:[", [FILE_BY_NAME] = "/",
                                              [EPOLL] = "anon_inode:[eventpoll]" };
         struct note note = { .fd = fd };
         if (strcmp(what, "anon_inode:[io_uring]") == 0) {
@@ -141,7 +153,7 @@ static int note_one(int fd, const char *what, char why[RT_POOL_WHY]) {
         while (strncmp(what, names[note.kind], strlen(names[note.kind])) != 0)
                 if (note.kind++ == EPOLL)
                         return 0;
-        if (note.kind == FILE_BY_NAME && !has_a_name(what))
+        if ((note.kind == FILE_BY_NAME && !has_a_name(what)) || (note.kind == ENDED_SOCKET && !has_ended(fd)))
                 return 0;
         if (noted == MOST_FILES)
                 return too_many(why);
@@ -161,8 +173,8 @@ static int note_one(int fd, const char *what, char why[RT_POOL_WHY]) {
                 note.timer.flags = (int)field(text, "settime flags:", 8) & TFD_TIMER_CANCEL_ON_SET;
                 note.timer.left.it_value = time_of(text, "it_value:");
                 note.timer.left.it_interval = time_of(text, "it_interval:");
-        } else if (note.kind == PIPE)
-                note.id = strtoull(what + strlen(names[PIPE]), NULL, 10);
+        } else if (note.kind == PIPE || note.kind == ENDED_SOCKET)
+                note.id = strtoull(what + strlen(names[note.kind]), NULL, 10);
         else if (note.kind == FILE_BY_NAME) {
                 note.file.position = (int64_t)field(text, "pos:", 10);
                 if (!(note.file.path = keep_path(what)))
@@ -253,6 +265,17 @@ static int make_eventfd(const struct note *note) {
         return put(made, note);
 }
 
+static int make_socket(const struct note *note) {
+        const struct note *same = earlier(note);
+        int ends[2], r = same ? 0 : (int)rt_raw(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, ends);
+        if (same)
+                return again(note, same);
+        if (r < 0)
+                return r;
+        (void)rt_raw(SYS_close, ends[1]);
+        return put(ends[0], note);
+}
+
 static int make_timerfd(const struct note *note) {
         int made = (int)rt_raw(SYS_timerfd_create, note->timer.clock, note->flags & O_NONBLOCK);
         if (made >= 0)
@@ -301,6 +324,8 @@ static int make(const struct note *note) {
                 return make_timerfd(note);
         case PIPE:
                 return make_pipe(note);
+        case ENDED_SOCKET:
+                return make_socket(note);
         case FILE_BY_NAME:
                 return make_file(note);
         case EPOLL:

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -22,11 +23,27 @@
 #include "pool/threads.h"
 #include "pool/zygote.h"
 
-enum { MAX_LINKS = 128, MAX_DESCRIPTORS = 1024, HOLD_MS = 5000 };
+enum {
+        MAX_LINKS = 128,
+        MAX_DESCRIPTORS = 1024,
+        HOLD_MS = 5000,
+        PROVE_MS = 10000,
+        /* What malloc does by default, and what it comes to in a process that has used much; glibc stops to adapt by
+         * itself once it was told anything. */
+        MOST_MAPPED = 65536,
+        MAPPED_FROM = 4 << 20,
+        KEPT_BYTES = 8 << 20,
+};
 
 /* A process of its own has one of each: it is this interpreter. */
 static int guest_socket = -1;
+static int main_fd = -1;
 static bool served;
+
+/* What malloc maps by itself it also grows in place, with mremap(2): past the end of what is frozen. */
+__attribute__((constructor)) static void begin(void) {
+        (void)mallopt(M_MMAP_MAX, 0);
+}
 
 static void give_up(const char *what, const char *why) {
         struct rt_wire_message message = { .op = RT_FAIL };
@@ -99,7 +116,9 @@ static int check_descriptors(char why[RT_POOL_WHY]) {
 
 static void freeze(struct rt_pool_frozen *ret) {
         char why[RT_POOL_WHY] = "";
-        (void)unsetenv("LD_PRELOAD"); /* what guests start is to be without us */
+        static const char *const ours[] = { "LD_PRELOAD", "RETORT_PARK", "RETORT_GO", "RETORT_MAIN" };
+        for (size_t i = 0; i < RT_LEN(ours); i++)
+                (void)unsetenv(ours[i]); /* what guests start is to be without us */
         (void)close(RT_FORKSERVER_LIBRARY);
         if (rt_pool_threads_hold(HOLD_MS, why) < 0)
                 give_up("the interpreter's threads cannot be held", why);
@@ -107,6 +126,8 @@ static void freeze(struct rt_pool_frozen *ret) {
                 give_up("the interpreter's descriptors cannot be kept apart", why);
         if (rt_pool_freeze(RT_FORKSERVER_IMAGE, RT_POOL_FREEZE_FLAT, ret, why) < 0)
                 give_up("the interpreter's memory cannot be frozen", why);
+        if (rt_pool_threads_prove(PROVE_MS, rt_pool_files_renew, why) < 0)
+                give_up("forks of the interpreter are not whole", why);
 }
 
 /* Serves until the engine goes; returns in guests only. */
@@ -136,11 +157,19 @@ static int blank(void) {
         return (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0);
 }
 
-/* In a guest: its descriptors are its own again, and its threads run. */
+/* In a guest: its descriptors are its own again, and its threads run. That they do so before 0 to 3 are the program's is
+ * time that nobody waits for; no interpreter's thread may look at those before. */
 static void wake_threads(void) {
         char why[RT_POOL_WHY] = "";
         if (rt_pool_files_renew(why) < 0 || rt_pool_threads_resume(why) < 0)
                 _exit(126);
+        (void)mallopt(M_MMAP_MAX, MOST_MAPPED);
+        (void)mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
+        (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+}
+
+bool rt_forkserver_is_whole(void) {
+        return !served;
 }
 
 /* Whether the path is one of ours, and what the call is then to return. */
@@ -155,7 +184,11 @@ bool rt_forkserver_takes(const char *path, int *ret_fd) {
                 return true;
         }
         if (served && strcmp(path, RT_FORKSERVER_GO) == 0) {
-                *ret_fd = rt_zygote_await_program(rt_take_fd(&guest_socket));
+                *ret_fd = rt_zygote_await_program(rt_take_fd(&guest_socket), main_fd);
+                return true;
+        }
+        if (!served && strcmp(path, RT_FORKSERVER_MAIN) == 0) {
+                *ret_fd = main_fd = blank();
                 return true;
         }
         return false;

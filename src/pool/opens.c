@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * open(2) and its like, in front of the C library's. In a file of its own, because here each has its own name: with large
- * files asked for, <fcntl.h> would make one of two.
+ * open(2), fopen(3) and madvise(2), in front of the C library's. In a file of its own, because here each has its own name:
+ * with large files asked for, the headers would make one of two.
  */
 #undef _FILE_OFFSET_BITS
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "pool/forkserver.h"
+#include "pool/freeze.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -43,3 +46,20 @@ OPENS(open64, O_LARGEFILE)
         }
 OPENS_AT(openat, 0)
 OPENS_AT(openat64, O_LARGEFILE)
+
+extern FILE *_IO_fopen(const char *path, const char *mode); /* fopen's other name in glibc */
+
+EXPORT FILE *fopen(const char *path, const char *mode) {
+        int fd;
+        if (!rt_forkserver_takes(path, &fd))
+                return _IO_fopen(path, mode);
+        return fd < 0 ? NULL : fdopen(fd, mode);
+}
+
+EXPORT FILE *fopen64(const char *path, const char *mode) {
+        return fopen(path, mode);
+}
+
+EXPORT int madvise(void *start, size_t size, int advice) {
+        return rt_pool_advise(start, size, advice, rt_forkserver_is_whole());
+}

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -153,27 +154,59 @@ static void die_with(int socket, int code) {
 }
 
 /* The strings of a plan as the warm-up script reads them. */
-static int tell_program(int plan_fd) {
-        struct rt_plan plan;
+static int tell_program(const struct rt_plan *plan) {
         char count[16];
-        if (rt_plan_map(plan_fd, &plan, NULL) < 0)
-                return -1;
         int fd = memfd_create("retort-program", MFD_CLOEXEC);
-        int n = snprintf(count, sizeof count, "%" PRIu32, plan.argc) + 1;
-        size_t size = plan.files_at - plan.strings_at;
-        bool good = fd >= 0 && rt_write_all(fd, count, (size_t)n) == 0 && rt_write_all(fd, plan.map + plan.strings_at, size) == 0 &&
+        int n = snprintf(count, sizeof count, "%" PRIu32, plan->argc) + 1;
+        size_t size = plan->files_at - plan->strings_at;
+        bool good = fd >= 0 && rt_write_all(fd, count, (size_t)n) == 0 && rt_write_all(fd, plan->map + plan->strings_at, size) == 0 &&
                     lseek(fd, 0, SEEK_SET) == 0;
-        rt_plan_unmap(&plan);
         return good ? fd : rt_close(fd);
 }
 
-int rt_zygote_await_program(int socket) {
-        struct rt_wire_message message = { .op = RT_PARKED, .bits = (uint32_t)getpid() };
+/* The C library's environment becomes the program's. Never freed: it is the process's own from now on. */
+static int adopt_environment(const struct rt_plan *plan) {
+        static char *argv[RT_PLAN_MAX_STRINGS + 1];
+        size_t size = plan->files_at - plan->strings_at;
+        struct rt_plan own = *plan;
+        char *copy = malloc(size + 1);
+        char **list = calloc(plan->envc + 1, sizeof *list);
+        if (!copy || !list) {
+                free(copy);
+                free(list);
+                return -1;
+        }
+        own.map = memcpy(copy, plan->map + plan->strings_at, size);
+        own.strings_at = 0;
+        rt_plan_strings(&own, argv, list);
+        environ = list;
+        return 0;
+}
+
+/* An interpreter has opened its program's file before it knew which. */
+static int open_main(const struct rt_plan *plan, int main_fd) {
+        if (main_fd < 0)
+                return 0;
+        rt_auto_close int file = (int)syscall(SYS_openat, AT_FDCWD, plan->map + plan->strings_at, O_RDONLY | O_CLOEXEC, 0);
+        return file < 0 || dup2(file, main_fd) < 0 ? -1 : 0;
+}
+
+static int take_program(int plan_fd, int main_fd) {
+        struct rt_plan plan;
+        if (rt_plan_map(plan_fd, &plan, NULL) < 0)
+                return -1;
+        int program = adopt_environment(&plan) < 0 || open_main(&plan, main_fd) < 0 ? -1 : tell_program(&plan);
+        rt_plan_unmap(&plan);
+        return program;
+}
+
+int rt_zygote_await_program(int socket, int main_fd) {
+        struct rt_wire_message message = { .op = RT_PARKED, .parked = { (uint32_t)getpid(), rt_pool_threads_count() } };
         int fds[RT_WIRE_MAX_FDS];
         if (rt_wire_send(socket, &message, NULL, 0) < 0 || rt_wire_receive(socket, &message, fds) != 1 || message.op != RT_GO ||
             fds[RT_START_FDS - 1] < 0)
                 _exit(126);
-        int program = tell_program(fds[0]);
+        int program = take_program(fds[0], main_fd);
         if (program < 0 || rt_guest_limit(&message.limits, &guest) < 0 || rt_guest_take(fds, message.bits & RT_START_TERMINAL) < 0)
                 die_with(socket, errno);
         for (int i = 0; i < RT_START_FDS; i++)

@@ -94,7 +94,248 @@ PYTHON = {
     "denied": "import ctypes\nctypes.CDLL(None).unshare(0x20000)",
 }
 
-MASKS = [(r"0x[0-9a-f]+", "0xADDRESS")]
+JAVASCRIPT = {
+    "hello": "console.log(1)",
+    "nothing": ";",
+    "objects": "console.log({ a: [1, { b: 2 }], c: new Map([[1, 2]]), d: new Date(0), e: /r/g, f() {} }); console.error('e')",
+    "exit": "process.on('exit', (c) => console.log('exit', c)); process.exit(3)",
+    "exit code": "process.exitCode = 4; console.log('on')",
+    "exit of a promise": "(async () => { await 1; process.exit(5) })()",
+    "before exit": "let n = 0; process.on('beforeExit', () => { if (n++ < 2) setTimeout(() => console.log(n), 1) })",
+    "uncaught": "function f(x) { return x.y.z }\nf({})",
+    "uncaught late": "setTimeout(() => { throw new RangeError('late \u00e9\"') }, 1)",
+    "thrown words": "throw 'words'",
+    "thrown null": "throw null",
+    "cause": "try { null.x } catch (e) { throw new Error('v', { cause: e }) }",
+    "rejection": "Promise.reject(new TypeError('nobody'))",
+    "rejection of words": "Promise.reject('words')",
+    "rejection handled late": "process.on('unhandledRejection', (e) => console.log('seen', e.message)); Promise.reject(new Error('x'))",
+    "uncaught handler": "process.on('uncaughtException', (e, o) => console.log('mine', e.message, o)); null.x",
+    "syntax error": "let x = ;",
+    "strict": "'use strict'; undeclared = 1",
+    "recursion": "function f() { f() }\ntry { f() } catch (e) { console.log(e.name, e.message) }",
+    "deep": "function f(n) { return n ? f(n - 1) + 1 : 0 } console.log(f(8000))",
+    "killed": "process.kill(process.pid, 'SIGKILL')",
+    "terminated": "process.kill(process.pid, 'SIGTERM'); setTimeout(() => {}, 5000)",
+    "abort": "process.abort()",
+    "signal handler": "process.on('SIGUSR2', (s) => { console.log(s); process.exit() }); setTimeout(() => {}, 5000); process.kill(process.pid, 'SIGUSR2')",
+    "interrupt handler": "process.once('SIGINT', () => { console.log('int'); clearInterval(i) }); const i = setInterval(() => {}, 1000); process.kill(process.pid, 'SIGINT')",
+    "dispositions": "console.log(require('fs').readFileSync('/proc/self/status', 'utf8').match(/Sig(Ign|Cgt|Blk).*/g))",
+    "argv": {"code": "console.log(process.argv, process.execArgv, process.argv0, process.execPath, process.title)", "args": ["a", "b c", "\u00e4", "--flag"]},
+    "module": "console.log(module.id, module.filename, module.paths, require.main === module, __filename, __dirname, Object.keys(require.cache).length, module.children.length)",
+    "globals": "console.log(Object.getOwnPropertyNames(globalThis).join(), Object.keys(process).join())",
+    "environment": {"code": "console.log(Object.entries(process.env).sort()); require('child_process').execSync('env | sort', { stdio: 'inherit' })", "env": {"A": "1", "B": "\u00e4=2", "EMPTY": ""}},
+    "time zone": {"code": "console.log(new Date(0).getHours(), process.env.TZ)", "env": {"TZ": "Asia/Tokyo"}},
+    "variables for the start": {"code": "console.log(process.env.NODE_OPTIONS, process.execArgv)", "env": {"NODE_OPTIONS": "--no-warnings"}},
+    "stdin": {"code": "process.stdin.on('data', (d) => process.stdout.write(String(d).toUpperCase())); process.stdin.on('end', () => console.log('end'))", "stdin": "some\nlines\n"},
+    "stdin at once": {"code": "console.log(require('fs').readFileSync(0, 'utf8'))", "stdin": "some\nlines\n"},
+    "no stdin": "process.stdin.on('data', (d) => console.log(d)).on('end', () => console.log('end'))",
+    "read lines": {"code": "require('readline').createInterface({ input: process.stdin }).on('line', (l) => console.log('<' + l + '>'))", "stdin": "one\ntwo\n"},
+    "streams": "for (const s of ['stdin', 'stdout', 'stderr']) console.log(s, process[s].constructor.name, process[s].isTTY, process[s].fd, process[s].writableHighWaterMark)",
+    "descriptors": "console.log(require('fs').readdirSync('/proc/self/fd').filter((f) => f < 4 && require('fs').existsSync('/proc/self/fd/' + f)))",
+    "descriptors of a child": "console.log(require('child_process').execFileSync('/bin/ls', ['/proc/self/fd']).toString())",
+    "who": "console.log(process.getuid(), process.getgid(), process.getgroups(), process.cwd(), process.umask(), require('os').getPriority(), process.pid > 1, require('os').userInfo.length)",
+    "status": "console.log(require('fs').readFileSync('/proc/self/status', 'utf8').match(/(Cap|NoNew|Seccomp|Groups).*/g))",
+    "limits of the process": "console.log(require('fs').readFileSync('/proc/self/limits', 'utf8'))",
+    "cgroup": "console.log(require('fs').readFileSync('/proc/self/cgroup', 'utf8'))",
+    "processors": "console.log(require('os').cpus().length > 0, require('os').availableParallelism() > 0, require('os').tmpdir(), require('os').homedir(), require('os').hostname())",
+    "timers": "setTimeout(() => console.log('t'), 20); setImmediate(() => console.log('i')); process.nextTick(() => console.log('n')); Promise.resolve().then(() => console.log('p')); queueMicrotask(() => console.log('q'))",
+    "clock": "const t = Date.now(); setTimeout(() => console.log(Date.now() - t >= 99, performance.now() >= 0, process.uptime() >= 0, Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 1e9), 100)",
+    "interval": "let n = 0; const i = setInterval(() => { console.log(++n); if (n === 3) clearInterval(i) }, 3)",
+    "top-level await": {"files": [{"path": "main.mjs", "content": "import fs from 'node:fs';\nconsole.log(import.meta.url, fs.existsSync('/work'), process.argv);\nawait 1;\nconsole.log(typeof require);"}]},
+    "error in a module": {"files": [{"path": "main.mjs", "content": "import { x } from './lib.mjs';\nx();"}, {"path": "lib.mjs", "content": "export function x() { throw new TypeError('esm') }"}]},
+    "missing export": {"files": [{"path": "main.mjs", "content": "import { y } from './lib.mjs';"}, {"path": "lib.mjs", "content": "export const x = 1"}]},
+    "files": {"files": [{"path": "src/main.js", "content": "const { x } = require('./lib/helper'); console.log(x, __filename, process.argv[1], require('fs').readFileSync('src/data', 'utf8')); import('./lib/helper.js').then((m) => { console.log(m.default.x); null.x })"},
+                        {"path": "src/lib/helper.js", "content": "exports.x = __filename"}, {"path": "src/data", "content": "data"}]},
+    "json": {"files": [{"path": "main.cjs", "content": "console.log(require('./a.json'), require('./package.json').type)"}, {"path": "a.json", "content": "{\"a\": 1}"}, {"path": "package.json", "content": "{\"type\": \"module\"}"}]},
+    "module by package": {"files": [{"path": "main.js", "content": "console.log(typeof require, import.meta.url)"}, {"path": "package.json", "content": "{\"type\": \"module\"}"}]},
+    "missing module": "require('./nothing')",
+    "missing package": "require('left-pad')",
+    "files of its own": "const f = require('fs/promises'); (async () => { await f.mkdir('d/e', { recursive: true }); await f.writeFile('d/e/x', 'data'); console.log(await f.readFile('d/e/x', 'utf8'), await f.readdir('.'), (await Promise.all(Array.from({ length: 30 }, () => f.stat('d')))).length); await f.rm('d', { recursive: true }) })()",
+    "watch": "const fs = require('fs'); fs.writeFileSync('w', '1'); const w = fs.watch('w', (e) => { console.log(e); w.close() }); setTimeout(() => fs.appendFileSync('w', '2'), 20)",
+    "child": "const c = require('child_process'); console.log(c.execSync('echo sync').toString()); const p = c.spawn('sh', ['-c', 'cat; exit 3']); p.stdout.on('data', (d) => console.log(d.toString())); p.on('close', (n, s) => console.log(n, s)); p.stdin.end('through')",
+    "child that is killed": "const p = require('child_process').spawn('sleep', ['60']); p.on('exit', (n, s) => console.log(n, s)); p.kill()",
+    "node in node": "const r = require('child_process').spawnSync(process.execPath, ['-e', 'console.log(Object.keys(process.env).sort(), process.execArgv); process.exit(6)']); console.log(r.status, r.stdout.toString(), r.stderr.toString())",
+    "forked child": "const c = require('child_process'); if (process.argv[2]) { process.send('from child'); process.disconnect() } else c.fork(__filename, ['x']).on('message', (m) => console.log(m)).on('exit', (n) => console.log(n))",
+    "cluster": "const c = require('cluster'); if (c.isPrimary) c.fork().on('exit', (n) => console.log('worker', n)); else process.exit(7)",
+    "worker": "const { Worker, isMainThread, parentPort, workerData } = require('worker_threads'); if (isMainThread) { const w = new Worker(__filename, { workerData: 7 }); w.on('message', (m) => console.log(m)); w.on('exit', (c) => console.log(c)) } else parentPort.postMessage(6 * workerData)",
+    "workers": "const { Worker, isMainThread, parentPort } = require('worker_threads'); if (isMainThread) { let n = 0; for (let i = 0; i < 4; i++) new Worker(__filename).on('message', (m) => { n += m; if (n === 4000) console.log(n) }) } else { const a = []; for (let i = 0; i < 1000; i++) a.push({ i }); parentPort.postMessage(a.length) }",
+    "error in a worker": "new (require('worker_threads').Worker)('throw new Error(\"in worker\")', { eval: true })",
+    "shared memory": "const a = new Int32Array(new SharedArrayBuffer(4)); console.log(Atomics.wait(a, 0, 0, 20))",
+    "garbage": "let a; for (let k = 0; k < 40; k++) { a = []; for (let i = 0; i < 50000; i++) a.push({ i, s: 'x' + i }) } console.log(a.length)",
+    "buffers": "let n = 0; for (let i = 0; i < 100; i++) n += Buffer.alloc(1 << 20, 1).length; console.log(n, new Float64Array(1e6).reduce((a, b) => a + b), Buffer.allocUnsafe(100).length)",
+    "hot loop": "let t = 0; for (let i = 0; i < 3e7; i++) t = (t * 31 + i) | 0; console.log(t)",
+    "crypto": "const c = require('crypto'); console.log(c.createHash('sha256').update('x').digest('hex')); c.pbkdf2('a', 'b', 10, 8, 'sha1', (e, k) => { console.log(k); c.generateKeyPair('ec', { namedCurve: 'P-256' }, (e, k) => console.log(k.type)) })",
+    "zlib": "const z = require('zlib'); z.gzip('x'.repeat(1000), (e, b) => z.gunzip(b, (e, r) => console.log(r.length)))",
+    "http": "const h = require('http'); const s = h.createServer((q, r) => r.end('served')).listen(0, '127.0.0.1', () => h.get({ port: s.address().port, host: '127.0.0.1' }, (r) => r.on('data', (d) => { console.log(d.toString()); s.close() })))",
+    "no network": "require('net').connect(9, '192.0.2.1').on('error', (e) => console.log(e.code))",
+    "intl": "console.log(new Intl.NumberFormat('de-DE').format(1234.5), (1e6).toLocaleString(), 'a'.localeCompare('B'), Intl.DateTimeFormat().resolvedOptions().locale)",
+    "wasm": "WebAssembly.instantiate(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 6, 1, 4, 0, 65, 42, 11])).then((m) => console.log(m.instance.exports.f()))",
+    "inspection": "console.trace('here'); function f() { return new Error('x').stack } console.log(f()); console.log(process.getActiveResourcesInfo(), process._getActiveHandles().length)",
+    "warnings": "process.emitWarning('careful'); new Buffer(1)",
+    "vm": "const vm = require('vm'); console.log(vm.runInNewContext('a + 1', { a: 1 }), vm.runInThisContext('typeof require'), new vm.Script('1+1').runInThisContext())",
+    "eval": "console.log(eval('1 + 1'), new Function('a', 'return a * 2')(4))",
+    "large output": "process.stdout.write('x'.repeat(300000)); console.log('end')",
+    "large output and exit": "process.stdout.write('x'.repeat(60000)); process.exit(2)",
+    "binary output": "process.stdout.write(Buffer.from(Array.from({ length: 256 }, (_, i) => i)))",
+    "stdout closed": "require('fs').closeSync(1); console.log('lost')",
+    "heap limit": "console.log(Math.round(require('v8').getHeapStatistics().heap_size_limit / 2 ** 20))",
+    "heap filled": "const x = []; for (;;) x.push(new Array(1000).fill(0).map((_, i) => ({ i })))",
+    "other memory": {"code": "console.log(Math.round(require('v8').getHeapStatistics().heap_size_limit / 2 ** 20))", "limits": {"memory_bytes": 256 << 20}},
+    "cpu limit": {"code": "for (;;);", "limits": {"cpu_ms": 300}},
+    "wall limit": {"code": "setTimeout(() => {}, 60000)", "limits": {"wall_ms": 300}},
+    "memory limit": {"code": "const x = []; for (;;) x.push(Buffer.alloc(1 << 22, 1))"},
+    "process limit": {"code": "const c = require('child_process'); for (let i = 0; i < 100; i++) c.spawn('sleep', ['10']).on('error', () => {})", "limits": {"processes": 40}},
+    "file limit": {"code": "require('fs').writeFileSync('/tmp/x', Buffer.alloc(2 << 20))", "limits": {"file_bytes": 1 << 20}},
+    "output limit": {"code": "for (;;) require('fs').writeSync(1, 'x'.repeat(1000))", "limits": {"output_bytes": 100000}},
+}
+JAVASCRIPT_COLD = {"variables for the start", "other memory"}
+
+
+R = {
+    "hello": "cat('hello\\n')",
+    "nothing": "#",
+    "visible": "1 + 1\nx <- 3\nx\ninvisible(4)\nsummary(lm(dist ~ speed, cars))$r.squared; head(iris, 2); y ~ x",
+    "arguments": {"code": "print(commandArgs(TRUE)); print(commandArgs())", "args": ["a", "b c", "--flag", "-e"]},
+    "session": "print(search()); print(loadedNamespaces()[1:3]); print(ls(all.names = TRUE)); print(interactive()); print(sys.nframe()); print(getwd())",
+    "environment": {"code": "x <- Sys.getenv(); x <- x[names(x) != 'R_SESSION_TMPDIR']; cat(paste0(names(x), '=', x), sep = '\\n'); system('env | grep -v RTMP | grep -v R_SESSION | sort')", "env": {"A": "1", "B": "x=2", "EMPTY": ""}},
+    "variables for the start": {"code": "cat(Sys.time() > 0, format(as.POSIXct(0, origin = '1970-01-01'), '%H'))", "env": {"TZ": "Asia/Tokyo"}},
+    "temporary": "cat(file.exists(tempdir()), dirname(tempdir()), Sys.getenv('R_SESSION_TMPDIR') == tempdir(), basename(tempfile('a')) != ''); writeLines('a', tempfile())",
+    "who": "cat(Sys.getpid() > 1, Sys.info()[['user']], Sys.info()[['nodename']], file.access('.', 2))",
+    "status": "x <- readLines('/proc/self/status'); cat(grep('^(Cap|NoNew|Seccomp|Groups|SigBlk|SigIgn)', x, value = TRUE), sep = '\\n')",
+    "descriptors": "print(list.files('/proc/self/fd'))",
+    "descriptors of a child": "system('ls /proc/self/fd')",
+    "stop": "f <- function(x) stop('bad: ', x)\nf(1)",
+    "log": "log('a')",
+    "syntax error": "cat('first\\n')\nx +",
+    "unexpected": "cat('first\\n')\n1 2",
+    "unknown": "nope",
+    "unknown function": "nope(1)",
+    "own condition": "stop(structure(class = c('mine', 'error', 'condition'), list(message = 'own', call = NULL)))",
+    "warnings": "warning('careful'); message('note'); f <- function() warning('in f'); f(); as.integer('x')",
+    "warning as error": "options(warn = 2); as.integer('x')",
+    "finally": "tryCatch(stop('inner'), finally = cat('finally\\n'))",
+    "caught": "try(stop('caught'), silent = TRUE)\ntryCatch(stop('a'), error = function(e) print(conditionMessage(e)))\nwithCallingHandlers(warning('w'), warning = function(w) invokeRestart('muffleWarning'))",
+    "calls": "f <- function() { print(sys.calls()); print(sys.function()) }\nf()",
+    "quit": "quit(status = 3)",
+    "quit in a function": "f <- function() q('no', 255, FALSE)\nf(); cat('never')",
+    "last": ".Last <- function() cat('last\\n')",
+    "at exit": "reg.finalizer(globalenv(), function(e) cat('final\\n'), onexit = TRUE); invisible(1)",
+    "on exit": "f <- function() { on.exit(cat('left\\n')); stop('x') }\nf()",
+    "recursion": "f <- function(n) f(n + 1)\ntryCatch(f(0), error = function(e) cat(class(e), '\\n'))",
+    "stdin": {"code": "print(readLines(file('stdin'), warn = FALSE)); print(readline('? '))", "stdin": "some\nlines"},
+    "scan": {"code": "print(sum(scan(file('stdin'), quiet = TRUE)))", "stdin": "1 2\n3"},
+    "no stdin": "print(readLines(file('stdin')))",
+    "rest of the file": "x <- readLines(stdin(), 1)\nprint(x)",
+    "frame": "d <- data.frame(a = 1:4, b = c('x', 'y', 'x', 'y')); print(tapply(d$a, d$b, sum)); print(aggregate(a ~ b, d, mean)); str(d); summary(d); d[order(-d$a), ]; merge(d, d, by = 'b')",
+    "csv": "write.csv(data.frame(a = 1:2), 'x.csv', row.names = FALSE); print(sum(read.csv('x.csv')$a)); saveRDS(1:3, 'x.rds'); print(readRDS('x.rds'))",
+    "plot": "pdf('x.pdf'); plot(1:10); hist(c(1, 2, 2)); invisible(dev.off()); cat(file.size('x.pdf') > 500); plot(1:3); cat(file.exists('Rplots.pdf'))",
+    "svg": "svg('x.svg'); plot(1:3); invisible(dev.off()); cat(file.size('x.svg') > 500)",
+    "files": {"files": [{"path": "a/main.R", "content": "source('a/lib.R'); cat(f(), getwd(), commandArgs()[4], readLines('a/data'), '\\n'); stop('here')"}, {"path": "a/lib.R", "content": "f <- function() 'sourced'"}, {"path": "a/data", "content": "data\n"}]},
+    "parallel": "library(parallel); cat(unlist(mclapply(1:4, function(i) i^2, mc.cores = 2)), detectCores() >= 1)",
+    "cluster": "library(parallel); k <- makeCluster(2); cat(parSapply(k, 1:3, function(x) x + 1)); stopCluster(k)",
+    "system": "cat(system('echo child', intern = TRUE), system2('sh', c('-c', shQuote('exit 3'))), system('kill -9 $$'))",
+    "garbage": "x <- NULL; for (i in 1:50) x <- as.list(1:1e5); gc()[1] > 0; length(x)",
+    "large": "x <- numeric(0); for (i in 1:20) x <- c(x, rnorm(2e5)); cat(length(x)); y <- matrix(runif(250000), 500); cat(dim(solve(y)))",
+    "numbers": "set.seed(1); print(runif(3)); print(rnorm(2)); print(sample(10)); print(solve(matrix(c(2, 1, 1, 3), 2))); RNGkind()",
+    "packages": "library(stats4); library(splines); library(tools); print(search()[2:4]); library(nosuchpackage)",
+    "time": "cat(Sys.timezone(), format(as.POSIXct(0, origin = '1970-01-01'), '%H'), l10n_info()$`UTF-8`)",
+    "locale": "print(Sys.getlocale()); print(sort(c('b', 'A', 'a'))); print(toupper('\u00e9')); print(nchar('\u00e9'))",
+    "options": "o <- options(); print(names(o)); print(o[c('warn', 'digits', 'width', 'encoding', 'keep.source', 'echo', 'verbose', 'defaultPackages', 'device')])",
+    "methods": "setClass('P', representation(x = 'numeric')); setMethod('show', 'P', function(object) cat('P', object@x, '\\n')); new('P', x = 1); A <- setRefClass('A', fields = list(n = 'numeric')); A$new(n = 1)$n",
+    "strings": "print(sprintf('%5.2f %s', pi, 'x')); print(gsub('(a)', '<\\\\1>', 'banana')); print(strsplit('a,b', ',')); cat(format(Sys.Date(), '%Y') > '2000')",
+    "killed": "tools::pskill(Sys.getpid(), 9); Sys.sleep(5)",
+    "terminated": "tools::pskill(Sys.getpid(), 15); Sys.sleep(5)",
+    "interrupt": "tools::pskill(Sys.getpid(), 2); Sys.sleep(5); cat('on')",
+    "large output": "cat(strrep('x', 300000))",
+    "stderr": "cat('err\\n', file = stderr()); write('more', stderr()); message('m')",
+    "cpu limit": {"code": "repeat {}", "limits": {"cpu_ms": 600}},
+    "wall limit": {"code": "Sys.sleep(60)", "limits": {"wall_ms": 600}},
+    "memory limit": {"code": "x <- list(); repeat x <- c(x, list(numeric(1e6) + 1))", "limits": {"memory_bytes": 200 << 20}},
+    "file limit": {"code": "writeBin(raw(2 * 1024 * 1024), '/tmp/x')", "limits": {"file_bytes": 1 << 20}},
+    "process limit": {"code": "for (i in 1:60) system('sleep 10', wait = FALSE)", "limits": {"processes": 30}},
+    "output limit": {"code": "repeat cat(strrep('x', 1000))", "limits": {"output_bytes": 100000}},
+}
+R_COLD = {"variables for the start"}
+
+
+def java(body, around="import java.util.*;\nimport java.util.stream.*;\npublic class Main { %s }"):
+    return around % body
+
+
+def main(body):
+    return java("public static void main(String[] a) throws Exception { %s }" % body)
+
+
+JAVA = {
+    "hello": main("System.out.println(1);"),
+    "nothing": main(""),
+    "arguments": {"code": main("System.out.println(Arrays.toString(a) + System.getProperty(\"sun.java.command\"));"), "args": ["a", "b c", "\u00e4"]},
+    "environment": {"code": main("System.out.println(new TreeMap<>(System.getenv())); new ProcessBuilder(\"sh\", \"-c\", \"env | sort\").inheritIO().start().waitFor();"), "env": {"A": "1", "B": "x=2", "EMPTY": ""}},
+    "variables for the start": {"code": main("System.out.println(System.getProperty(\"x\"));"), "env": {"JAVA_TOOL_OPTIONS": "-Dx=5"}},
+    "properties": main("System.out.println(new TreeMap<Object, Object>(System.getProperties()));"),
+    "thread": main("Thread t = Thread.currentThread(); System.out.println(t + \" \" + t.getId() + \" \" + t.isDaemon() + \" \" + Thread.activeCount() + \" \" + new Thread().getName());"),
+    "loader": main("System.out.println(Main.class.getClassLoader().getClass() + \" \" + ClassLoader.getSystemClassLoader().getClass());"),
+    "trace": main("new Exception(\"shown\", new RuntimeException(\"why\")).printStackTrace(); System.out.println(Thread.currentThread().getStackTrace().length); StackWalker.getInstance().forEach(System.out::println);"),
+    "uncaught": java("static void f() { throw new IllegalStateException(\"a\\\"b\\n\u00e9\", new RuntimeException(\"why\")); } public static void main(String[] a) { f(); }"),
+    "null": main("Object o = null; o.toString();"),
+    "overflow": main("main(a);"),
+    "heap filled": main("byte[][] x = new byte[9999][]; for (int i = 0;; i++) x[i] = new byte[1 << 24];"),
+    "own exception": java("static class Mine extends Exception { } public static void main(String[] a) throws Mine { throw new Mine(); }"),
+    "initialiser": java("static int x = 1 / Integer.parseInt(\"0\"); public static void main(String[] a) { }"),
+    "no main": java("static void notMain() { }"),
+    "exit": main("Runtime.getRuntime().addShutdownHook(new Thread(() -> System.out.println(\"bye\"))); System.exit(3);"),
+    "halt": main("Runtime.getRuntime().halt(4);"),
+    "thread throws": main("Thread t = new Thread(() -> { throw new RuntimeException(\"other\"); }, \"w\"); t.start(); t.join();"),
+    "outlived": main("new Thread(() -> { try { Thread.sleep(100); } catch (InterruptedException e) { } System.out.println(\"later\"); }).start(); throw new Exception(\"first\");"),
+    "daemon": main("Thread t = new Thread(() -> { for (;;) { } }); t.setDaemon(true); t.start(); System.out.println(\"end\");"),
+    "stdin": {"code": main("Scanner s = new Scanner(System.in); while (s.hasNextLine()) System.out.println(s.nextLine());"), "stdin": "some\nlines"},
+    "no stdin": main("System.out.println(System.in.read());"),
+    "who": main("System.out.println(new java.io.File(\".\").getCanonicalPath() + (ProcessHandle.current().pid() > 1) + java.net.InetAddress.getLocalHost().getHostName());"),
+    "status": main("java.nio.file.Files.lines(java.nio.file.Path.of(\"/proc/self/status\")).filter(l -> l.matches(\"(Cap|NoNew|Seccomp|Groups).*\")).forEach(System.out::println);"),
+    "descriptors of a child": main("new ProcessBuilder(\"ls\", \"/proc/self/fd\").inheritIO().start().waitFor();"),
+    "limits of the process": main("java.nio.file.Files.lines(java.nio.file.Path.of(\"/proc/self/limits\")).forEach(System.out::println);"),
+    "memory": main("System.out.println(Runtime.getRuntime().maxMemory() + \" \" + Runtime.getRuntime().availableProcessors());"),
+    "streams": main("System.out.println(IntStream.range(0, 1000).parallel().sum()); System.out.println(IntStream.range(0, 10).boxed().map(x -> \"v\" + x * x).collect(Collectors.toList()));"),
+    "pool": main("var p = java.util.concurrent.Executors.newFixedThreadPool(20); int s = 0; for (var f : p.invokeAll(Collections.nCopies(20, (java.util.concurrent.Callable<String>) () -> Thread.currentThread().getName()))) s += f.get().startsWith(\"pool-1-thread-\") ? 1 : 0; p.shutdown(); System.out.println(s);"),
+    "future": main("System.out.println(java.util.concurrent.CompletableFuture.supplyAsync(() -> 6).thenApply(x -> x * 7).get());"),
+    "garbage": main("List<byte[]> l = new ArrayList<>(); for (int i = 0; i < 400; i++) { l.add(new byte[1 << 20]); if (l.size() > 20) l.clear(); } System.gc(); System.out.println(\"gc\");"),
+    "hot loop": main("long s = 0; for (int i = 0; i < 50_000_000; i++) s += i * 31L; System.out.println(s);"),
+    "process": main("System.out.print(new String(new ProcessBuilder(\"echo\", \"child\").start().getInputStream().readAllBytes())); System.out.println(new ProcessBuilder(\"sh\", \"-c\", \"exit 3\").start().waitFor());"),
+    "files of its own": main("var t = java.nio.file.Files.createTempFile(\"a\", \"b\"); java.nio.file.Files.writeString(t, \"x\"); System.out.println(java.nio.file.Files.readString(t) + java.nio.file.Files.list(java.nio.file.Path.of(\".\")).sorted().collect(Collectors.toList()) + new java.io.File(\"x\").getAbsolutePath());"),
+    "sockets": main("var s = new java.net.ServerSocket(0); var c = new java.net.Socket(\"localhost\", s.getLocalPort()); s.accept().getOutputStream().write(7); System.out.println(c.getInputStream().read());"),
+    "channels": main("var p = java.nio.channels.Pipe.open(); var s = java.nio.channels.Selector.open(); p.source().configureBlocking(false); p.source().register(s, 1); p.sink().write(java.nio.ByteBuffer.wrap(new byte[1])); System.out.println(s.select(1000));"),
+    "timer": main("var t = new Timer(); t.schedule(new TimerTask() { public void run() { System.out.println(\"tick\"); t.cancel(); } }, 10);"),
+    "shapes": java("record P(int x, int y) { } sealed interface S permits A { } record A(int v) implements S { } enum E { X, Y } public static void main(String[] a) { S s = new A(1); System.out.println(new P(1, 2) + \" \" + (s instanceof A q ? q.v() : 0) + switch (E.X) { case X -> \"x\"; case Y -> \"y\"; }); }"),
+    "format": main("System.out.printf(\"%%d %%5.2f %%s %%x%%n\", 1, 1.5, \"s\", 255); System.out.println(new java.text.DecimalFormat(\"#,##0.0\").format(1234.5) + Locale.getDefault() + java.nio.charset.Charset.defaultCharset() + TimeZone.getDefault().getID());"),
+    "another name": java("System.out.println(2);", "class Other { public static void main(String[] a) { %s } }"),
+    "package": java("System.out.println(Main.class);", "package a.b;\npublic class Main { public static void main(String[] a) { %s } }"),
+    "files": {"files": [{"path": "Main.java", "content": "public class Main { public static void main(String[] a) { System.out.println(Helper.x()); throw new RuntimeException(\"here\"); } }"}, {"path": "Helper.java", "content": "class Helper { static int x() { return 5; } }"}]},
+    "compile error": java("int x = \"text\"; void f() { undefined(); }"),
+    "compile error of syntax": java("void f( { "),
+    "compile error in a file": {"files": [{"path": "Main.java", "content": "public class Main { public static void main(String[] a) { Helper.y(); } }"}, {"path": "lib/Helper.java", "content": "class Helper { }"}]},
+    "warning": {"code": main("List l = new ArrayList(); l.add(1); System.out.println(l);"), "compile": {"args": ["-Xlint:all"]}},
+    "warnings are errors": {"code": main("List l = new ArrayList(); l.add(1);"), "compile": {"args": ["-Xlint:all", "-Werror"]}},
+    "unknown option": {"code": main(""), "compile": {"args": ["-nosuchflag"]}},
+    "options for the JVM": {"code": main("System.out.println(1);"), "compile": {"args": ["-J-Xmx200m"]}},
+    "older language": {"code": main("var x = 1;"), "compile": {"args": ["--release", "8"]}},
+    "large output": main("System.out.println(\"x\".repeat(300000));"),
+    "killed": main("new ProcessBuilder(\"sh\", \"-c\", \"kill -9 \" + ProcessHandle.current().pid()).start().waitFor(); Thread.sleep(5000);"),
+    "terminated": main("Runtime.getRuntime().addShutdownHook(new Thread(() -> System.out.println(\"bye\"))); new ProcessBuilder(\"sh\", \"-c\", \"kill \" + ProcessHandle.current().pid()).start().waitFor(); Thread.sleep(5000);"),
+    "other memory": {"code": main("System.out.println(Runtime.getRuntime().maxMemory());"), "limits": {"memory_bytes": 256 << 20}},
+    "cpu limit": {"code": main("for (;;);"), "limits": {"cpu_ms": 600}},
+    "wall limit": {"code": main("Thread.sleep(60000);"), "limits": {"wall_ms": 600}},
+    "memory limit": main("var u = Class.forName(\"sun.misc.Unsafe\").getDeclaredField(\"theUnsafe\"); u.setAccessible(true); var m = (sun.misc.Unsafe) u.get(null); for (;;) { long p = m.allocateMemory(1 << 22); m.setMemory(p, 1 << 22, (byte) 1); }"),
+    "process limit": {"code": main("for (int i = 0; i < 200; i++) { Thread t = new Thread(() -> { try { Thread.sleep(9000); } catch (Exception e) { } }); t.setDaemon(true); t.start(); }"), "limits": {"processes": 60}},
+    "file limit": {"code": main("java.nio.file.Files.write(java.nio.file.Path.of(\"/tmp/x\"), new byte[2 << 20]);"), "limits": {"file_bytes": 1 << 20}},
+    "output limit": {"code": main("for (;;) System.out.println(\"x\".repeat(1000));"), "limits": {"output_bytes": 100000}},
+    "compiler's time": {"code": main("System.out.println(1);"), "compile": {"limits": {"cpu_ms": 30000}}},
+}
+JAVA_COLD = {"variables for the start", "options for the JVM", "other memory"}
+
+
+MASKS = [(r"0x[0-9a-f]+", "0xADDRESS"), (r"\(node:\d+\)", "(node:PID)"), (r"(sh: 0: Cannot fork\\n)+", ""), (r"<--- Last few GCs --->.*?<--- JS", "<--- JS"),
+         (r"(Ineffective mark-compacts near heap limit|Reached heap limit) Allocation.*", "HEAP FULL\"}")]
 
 
 def as_request(language, program):
@@ -114,6 +355,8 @@ def run_all(language, programs, warm, runtimes):
 def essence(outcome):
     made = {key: outcome.get(key) for key in ("status", "exit_code", "signal", "stdout", "stderr", "error")}
     made["limit"] = (outcome.get("limit") or {}).get("name")
+    made["diagnostics"] = outcome["diagnostics"]
+    made["steps"] = [{key: step.get(key) for key in ("name", "status", "exit_code", "signal", "stdout", "stderr")} for step in outcome["steps"]]
     text = json.dumps(made)
     for pattern, mask in MASKS:
         text = re.sub(pattern, mask, text)
@@ -126,25 +369,69 @@ def light_runtimes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runtimes") / "runtimes"
     shutil.copytree(RUNTIMES, folder)
     for described in folder.glob("*/runtime.yaml"):
-        described.write_text(re.sub(r"(?m)^  preload: \[.*\]$", "  preload: []", described.read_text()))
+        text = re.sub(r"(?m)^  preload: \[.*\]$", "  preload: []", described.read_text())
+        described.write_text(text.replace("    - Warm\n", "    - Warm\n    - 5\n"))
     folder.parent.chmod(0o755)
     return folder
 
 
-@pytest.fixture(scope="module")
-def python(light_runtimes, installed_languages):
-    if missing := installed_languages["python"]:
+def both_ways(language, programs, runtimes, installed):
+    if missing := installed[language]:
         pytest.skip(f"toolchain not installed: {missing}")
-    cold = run_all("python", PYTHON, False, light_runtimes)
-    forked = run_all("python", PYTHON, True, light_runtimes)
+    cold = run_all(language, programs, False, runtimes)
+    forked = run_all(language, programs, True, runtimes)
     if all(outcome["start"] == "cold" for outcome in forked.values()):
+        done = subprocess.run([BIN / "retort", "doctor", "--json"], capture_output=True, text=True, env=environment(), timeout=60)
+        if json.loads(done.stdout)["level"] == "strong":
+            pytest.fail(f"{language} was not frozen on a host that can")
         pytest.skip("this host freezes no interpreter")
     return cold, forked
 
 
+def compare(pair, name, afresh):
+    cold, forked = pair[0][name], pair[1][name]
+    assert cold["start"] == "cold" and (forked["start"] == "cold") == (name in afresh)
+    one, other = essence(forked), essence(cold)
+    if other["status"] == "process_limit":  # what it says in its last moments is a matter of luck
+        one, other = ({key: made[key] for key in ("status", "limit")} for made in (one, other))
+    assert one == other
+
+
+@pytest.fixture(scope="module")
+def python(light_runtimes, installed_languages):
+    return both_ways("python", PYTHON, light_runtimes, installed_languages)
+
+
 @pytest.mark.parametrize("name", PYTHON)
 def test_python(python, name):
-    cold, forked = python[0][name], python[1][name]
-    afresh = name in ("variables for the start", "unbuffered")
-    assert cold["start"] == "cold" and (forked["start"] == "cold") == afresh
-    assert essence(forked) == essence(cold)
+    compare(python, name, {"variables for the start", "unbuffered"})
+
+
+@pytest.fixture(scope="module")
+def javascript(light_runtimes, installed_languages):
+    return both_ways("javascript", JAVASCRIPT, light_runtimes, installed_languages)
+
+
+@pytest.mark.parametrize("name", JAVASCRIPT)
+def test_javascript(javascript, name):
+    compare(javascript, name, JAVASCRIPT_COLD)
+
+
+@pytest.fixture(scope="module")
+def r(light_runtimes, installed_languages):
+    return both_ways("r", R, light_runtimes, installed_languages)
+
+
+@pytest.mark.parametrize("name", R)
+def test_r(r, name):
+    compare(r, name, R_COLD)
+
+
+@pytest.fixture(scope="module")
+def forked_java(light_runtimes, installed_languages):
+    return both_ways("java", JAVA, light_runtimes, installed_languages)
+
+
+@pytest.mark.parametrize("name", JAVA)
+def test_java(forked_java, name):
+    compare(forked_java, name, JAVA_COLD)

@@ -62,7 +62,7 @@ class Hostile:
         return words + (["--", self.case] if self.case else [])
 
     def forked_command(self, known, folder):
-        """The same from within a fork of a frozen Python: itself, or what it becomes by execve."""
+        """The same from within a fork of a frozen interpreter: itself, or what a fork of Python becomes by execve."""
         main, files = folder / (self.path.stem + ".py"), []
         if self.path.suffix == ".py":
             main.write_bytes(self.path.read_bytes())
@@ -70,24 +70,29 @@ class Hostile:
             subprocess.run(["gcc", "-O2", "-w", "-o", folder / "hostile", self.path, "-lm"], check=True)
             main.write_text(BECOME.format(program="./hostile", first=""))
             files = [folder / "hostile"]
+        elif self.path.suffix in OWN_FORKS:
+            main = pathlib.Path(shutil.copy(self.path, folder))
         else:
             main.write_text(BECOME.format(program=BECOMES[self.path.suffix], first=f'"{self.path.name}", '))
             files = [shutil.copy(self.path, folder)]
         files += [shutil.copy(HERE / "helpers" / name, folder) for name in self.words("files")]
-        words = [str(BIN / "retort"), "run", "--json", "--warm", *self.options(known), str(main), *map(str, files)]
+        words = [str(BIN / "retort"), "run", "--json", "--warm", *self.options(known, forked=True),
+                 *(self.words("words") if self.path.suffix in OWN_FORKS else ()), str(main), *map(str, files)]
         return words + (["--", self.case] if self.case else [])
 
-    def options(self, known):
+    def options(self, known, forked=False):
         words = []
         for limit in self.words("limits"):
-            words += ["--limit", limit]
+            if not (forked and self.path.suffix in OWN_FORKS and limit.startswith("memory=")):  # these start with their memory
+                words += ["--limit", limit]
         for name, value in known.items():
             words += ["--env", f"{name}={value}"]
         return words
 
 
-# How a guest that is a fork of a Python becomes another program.
-BECOMES = {".sh": "/bin/bash", ".js": "/usr/bin/env"}
+# What has a frozen interpreter of its own; and how a guest that is a fork of a Python becomes another program.
+OWN_FORKS = {".js", ".java", ".R"}
+BECOMES = {".sh": "/bin/bash"}
 BECOME = """import os, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 if "{program}" == "./hostile":
@@ -136,24 +141,28 @@ def test_escape(program, corner, canaries, host_unchanged, installed_languages):
 
 
 @pytest.fixture(scope="module")
-def bare_python(tmp_path_factory):
-    """The runtimes, with a Python that imports nothing before it is frozen: it is ready at once."""
+def bare_runtimes(tmp_path_factory):
+    """The runtimes, with a Python that imports nothing before it is frozen, and a JVM that does little: ready at once."""
     folder = tmp_path_factory.mktemp("runtimes") / "runtimes"
     shutil.copytree(RUNTIMES_DIR, folder)
     described = folder / "python" / "runtime.yaml"
     text = described.read_text()
     assert text.count("  preload: [numpy, pandas, matplotlib.pyplot]\n") == 1
     described.write_text(re.sub(r"  preload: \[.*\]\n", "  preload: []\n", text))
+    described = folder / "java" / "runtime.yaml"
+    text = described.read_text()
+    assert text.count("    - Warm\n") == 1
+    described.write_text(text.replace("    - Warm\n", "    - Warm\n    - 2\n"))
     folder.parent.chmod(0o755)
     return folder
 
 
-@pytest.mark.parametrize("program", all_programs((".py", ".c", ".sh")))
-def test_escape_of_a_fork(program, corner, canaries, host_unchanged, installed_languages, bare_python, tmp_path):
+@pytest.mark.parametrize("program", all_programs((".py", ".c", ".sh", ".js", ".java")))
+def test_escape_of_a_fork(program, corner, canaries, host_unchanged, installed_languages, bare_runtimes, tmp_path):
     """Guests that are forks of a frozen interpreter are kept as well as those that are started by execve."""
     skip_where_it_cannot_run(program, installed_languages)
     outcome = try_it(program, program.forked_command(canaries.for_guest(), tmp_path),
-                     environment(RETORT_RUNTIMES=str(bare_python)), corner, canaries)
+                     environment(RETORT_RUNTIMES=str(bare_runtimes)), corner, canaries)
     assert outcome["start"] in ("fork", "parked") or "memory=1M" in program.words("limits")
 
 
