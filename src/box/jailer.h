@@ -46,6 +46,8 @@ struct rt_jailer {
         uint32_t frozen_uid; /* who frozen interpreters are, and who owns the slots' user namespaces; 0: who we are */
 };
 
+/* box/jailer-options.c: 0, or RETORT_E_INPUT. Texts stay argv's. */
+int rt_jailer_read_options(struct rt_jailer_options *o, int argc, char **argv, struct retort_error *err);
 /* box/slot.c: clones the keeper of a slot into namespaces of its own. *ret_socket is the engine's end. */
 int rt_jailer_make_slot(struct rt_jailer *j, unsigned slot, struct rt_slot_places *ret_places, int *ret_socket,
                         struct retort_error *err);

@@ -235,10 +235,11 @@ static int take_slot(struct retort_engine *engine, int kind, struct rt_ready_slo
         if (r < 0 || kind == RT_KIND_COLD)
                 return r;
         *ret_start = "fork";
-        if (ret->kind != kind)
+        if (ret->kind != kind) {
                 begin_recycle(engine, ret, kind);
-        if (ret->slot && ret->kind == kind)
-                await_slot(engine, ret);
+                if (ret->slot) /* also when the interpreter is gone, and it will hold no fork */
+                        await_slot(engine, ret);
+        }
         if (!ret->slot)
                 return make_slot(engine, ret, err);
         return 0;
