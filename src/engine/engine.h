@@ -13,7 +13,7 @@
 #include "lang/lang.h"
 #include "retort.h"
 
-enum { RT_ENGINE_MAX_SLOTS = 128, RT_ENGINE_MAX_RUNTIMES = 256 };
+enum { RT_ENGINE_MAX_SLOTS = 128, RT_ENGINE_MAX_CONTEXTS = 1024, RT_ENGINE_MAX_RUNTIMES = 256 };
 
 /* What is known of a runtime's toolchain; filled by box/toolchain.c. */
 struct rt_toolchain {
@@ -21,7 +21,11 @@ struct rt_toolchain {
         char version[64];
 };
 
-/* The frozen interpreter of a runtime. */
+/* What a slot holds: a fork for the programs of the runtime of that number; RT_ENGINE_MAX_RUNTIMES more: for its contexts;
+ * or none. */
+enum { RT_KIND_COLD = -1, RT_ENGINE_KINDS = 2 * RT_ENGINE_MAX_RUNTIMES };
+
+/* The frozen interpreter of a kind. */
 struct rt_warm {
         struct rt_frozen *frozen; /* NULL: none */
         bool starting;            /* a thread of ours starts one */
@@ -32,8 +36,6 @@ struct rt_warm {
         uint64_t forks;           /* guests that this one's zygotes made, about */
         char why[256];            /* the last failure */
 };
-
-enum { RT_KIND_COLD = -1 }; /* what a slot holds: a fork for the runtime of that number, or none */
 
 struct rt_ready_slot {
         struct rt_slot *slot;
@@ -47,7 +49,7 @@ struct retort_engine {
         unsigned max_slots;
         unsigned warm_slots;
         bool freeze; /* interpreters may be frozen: those in may_warm, or any */
-        bool may_warm[RT_ENGINE_MAX_RUNTIMES];
+        bool may_warm[RT_ENGINE_KINDS];
         const char *missing[RT_BOX_MECHANISMS]; /* names of what is not active, for every outcome */
         size_t n_missing;
 
@@ -67,7 +69,7 @@ struct retort_engine {
         struct rt_run *runs; /* all that go on */
         unsigned n_asking;   /* threads that ask a toolchain's version, watch what it reads, or start an interpreter to be frozen */
         struct rt_toolchain toolchains[RT_ENGINE_MAX_RUNTIMES];
-        struct rt_warm warm[RT_ENGINE_MAX_RUNTIMES];
+        struct rt_warm warm[RT_ENGINE_KINDS];
         unsigned n_frozen;
         struct rt_cache *cache; /* NULL: nothing is kept */
         char *runtimes_dir;
@@ -98,9 +100,9 @@ int rt_engine_slot_take(struct rt_run *run, int kind, struct rt_slot **ret_slot,
 /* Gives it back to be recycled, so that it holds a fork of this kind again, or thrown away if anything odd happened in it. */
 void rt_engine_slot_give(struct retort_engine *engine, struct rt_slot *slot, int kind, bool odd);
 
-/* engine/warm.c: which kind of slot a request of this runtime would have; starts to freeze its interpreter if nobody has,
+/* engine/warm.c: which kind of slot a program or a context of this runtime would have; starts to freeze its interpreter if nobody has,
  * and somebody is to. RT_KIND_COLD as long as there is none. */
-int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *runtime);
+int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *runtime, bool runner);
 /* Reads retort_config.warm and begins to freeze what it names. */
 int rt_engine_warm_open(struct retort_engine *engine, const char *languages, struct retort_error *err);
 /* With the engine's lock held: the interpreter of a kind, or NULL; a slot that should have held a fork of it does not;

@@ -348,7 +348,7 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         s.isolation = (const void *)rt_arena_copy(&made->arena, rt_jail_isolation(run->engine->jail), sizeof *s.isolation);
         rt_cache_ask(run, &plan, &s.ask);
         uint64_t planned_ns = rt_now_ns();
-        s.kind = plan.can_fork ? rt_engine_warm_kind(run->engine, plan.runtime) : RT_KIND_COLD;
+        s.kind = plan.can_fork ? rt_engine_warm_kind(run->engine, plan.runtime, false) : RT_KIND_COLD;
         made->pub.start = "cold";
         r = s.steps && s.isolation ? rt_engine_slot_take(run, s.kind, &slot, &made->pub.start, err) : rt_fail_nomem(err);
         if (slot && !rt_slot_forked(slot))

@@ -151,7 +151,7 @@ static bool make_one(struct retort_engine *engine, int kind) {
 
 /* A kind of which fewer are ready than should be. */
 static bool find_scarce(const struct retort_engine *engine, int *ret_kind) {
-        for (int kind = RT_KIND_COLD; kind < RT_ENGINE_MAX_RUNTIMES; kind++)
+        for (int kind = RT_KIND_COLD; kind < RT_ENGINE_KINDS; kind++)
                 if ((kind == RT_KIND_COLD || engine->warm[kind].frozen) && count_kind(engine, kind) < engine->warm_slots) {
                         *ret_kind = kind;
                         return true;

@@ -149,6 +149,12 @@ static int check_env(const struct retort_request *request, struct retort_error *
         return 0;
 }
 
+int rt_request_check_env(const struct retort_request *request, struct retort_error *err) {
+        size_t total = 0;
+        int r = check_texts("env", request->env, request->n_env, &total, err);
+        return r < 0 ? r : check_env(request, err);
+}
+
 int rt_request_check(const struct rt_runtime *runtime, const struct retort_request *request,
                      struct retort_error *err) {
         size_t run = 0;
