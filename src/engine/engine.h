@@ -66,6 +66,7 @@ struct retort_engine {
         unsigned n_dirty;
         unsigned n_slots; /* idle, dirty, in use, or being made */
         unsigned n_used;  /* held by runs: at most max_slots */
+        unsigned n_lent;  /* held by contexts: at most RT_ENGINE_MAX_CONTEXTS */
         struct rt_run *runs; /* all that go on */
         unsigned n_asking;   /* threads that ask a toolchain's version, watch what it reads, or start an interpreter to be frozen */
         struct rt_toolchain toolchains[RT_ENGINE_MAX_RUNTIMES];
@@ -99,6 +100,11 @@ void rt_engine_slots_close(struct retort_engine *engine);
 int rt_engine_slot_take(struct rt_run *run, int kind, struct rt_slot **ret_slot, const char **ret_start, struct retort_error *err);
 /* Gives it back to be recycled, so that it holds a fork of this kind again, or thrown away if anything odd happened in it. */
 void rt_engine_slot_give(struct retort_engine *engine, struct rt_slot *slot, int kind, bool odd);
+
+/* The same for what lasts, and so is not counted among the runs: a context. Blocks for as long as a box takes to be made. */
+int rt_engine_slot_lend(struct retort_engine *engine, int kind, struct rt_slot **ret_slot, const char **ret_start,
+                        struct retort_error *err);
+void rt_engine_slot_return(struct retort_engine *engine, struct rt_slot *slot, int kind, bool odd);
 
 /* engine/warm.c: which kind of slot a program or a context of this runtime would have; starts to freeze its interpreter if nobody has,
  * and somebody is to. RT_KIND_COLD as long as there is none. */
