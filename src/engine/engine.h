@@ -124,6 +124,11 @@ size_t rt_engine_runtime_index(struct retort_engine *engine, const struct rt_run
  * until rt_engine_run_end: making a slot as new competes with telling whoever waits. */
 int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struct retort_error *err);
 void rt_engine_run_end(struct rt_run *run);
+/* What every outcome has: an id, the language, the isolation. 0, or RETORT_E_NOMEM. */
+struct rt_model_outcome;
+int rt_engine_begin_outcome(struct retort_engine *engine, const struct rt_runtime *runtime, struct rt_model_outcome *made);
+/* A new id: RT_MODEL_ID_SIZE bytes. */
+void rt_engine_new_id(char ret_id[]);
 /* Checks a request without running it. */
 int rt_engine_check(struct retort_engine *engine, const struct retort_request *request, struct retort_error *err);
 bool rt_run_cancelled(const struct rt_run *run);

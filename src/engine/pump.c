@@ -182,6 +182,26 @@ static void read_output(struct rt_pump *p, struct rt_stream *s) {
                 pass_on(p, s, chunk, s->n_held + keep);
 }
 
+bool rt_pump_read(struct rt_pump *p, struct rt_stream *s) {
+        uint64_t before = s->seen;
+        if (s->fd >= 0)
+                read_output(p, s);
+        return s->seen > before;
+}
+
+void rt_pump_drain(struct rt_pump *p) {
+        while (rt_pump_read(p, &p->out) | rt_pump_read(p, &p->err))
+                continue;
+}
+
+void rt_pump_flush(struct rt_pump *p) {
+        struct rt_stream *const streams[] = { &p->out, &p->err };
+        for (size_t i = 0; i < RT_LEN(streams); i++) {
+                tell_output(p, streams[i], streams[i]->held, streams[i]->n_held);
+                streams[i]->n_held = 0;
+        }
+}
+
 static void read_report(struct rt_pump *p) {
         char chunk[4096];
         ssize_t n = read(p->report_fd, chunk, sizeof chunk);
