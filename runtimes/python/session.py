@@ -67,7 +67,9 @@ class Session:
         self.channel = channel.Channel(fd)
         self._inputs.renew()
         self._cells.take_signals()
-        self.send({"type": "ready", "protocol": 1, "language": "python", "version": sys.version.split()[0], "features": FEATURES})
+        mark = f"\0{os.urandom(12).hex()}\1"
+        self._mark, self._pipe = mark.encode(), os.fstat(1)
+        self.send({"type": "ready", "protocol": 1, "language": "python", "version": sys.version.split()[0], "features": FEATURES, "mark": mark})
 
     def _forked(self):
         if self.channel is not None and not self._copying:
@@ -115,7 +117,16 @@ class Session:
         text = items.encode(self.current, data, metadata, main, name, update)
         if text is not None:
             self.flush()
+            self._write_mark()
             self.channel.send(text)
+
+    def _write_mark(self):
+        """Where in the output the next item belongs; not into what a program has put in the pipe's place."""
+        try:
+            if os.path.samestat(os.fstat(1), self._pipe):
+                os.write(1, self._mark)
+        except OSError:
+            pass
 
     # ---- a cell ----
 
