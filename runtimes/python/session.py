@@ -12,7 +12,11 @@ import threading
 import time
 import traceback
 
-from _retort import cells, channel, errors, inputs, items, shell
+from _retort import imports
+
+imports.ipython()  # before all else, or the whole of it is imported
+
+from _retort import cells, channel, errors, inputs, items, shell  # noqa: E402
 
 END_S = 2  # what the program's exit functions may take
 LOOKUP_S = 2  # a completion or inspection, which may run code of the program's

@@ -6,50 +6,18 @@ import os
 import signal
 import subprocess
 import sys
-import types
 
+import IPython
+import traitlets
+from IPython.core import interactiveshell
+from IPython.core.autocall import ExitAutocall
+from IPython.core.compilerop import CachingCompiler
+from IPython.core.error import UsageError
+from IPython.core.profiledir import ProfileDir
+from traitlets import Type
+from traitlets.config import Config
 
-def _import_ipython():
-    """IPython without its terminal and jedi, which take two thirds of its start: programs that want them import them then."""
-    name = "IPython.terminal.embed"
-    if "IPython" in sys.modules:
-        return
-    stand_in = types.ModuleType(name)
-
-    def real(attribute):
-        if attribute.startswith("__"):
-            raise AttributeError(attribute)
-        import importlib
-
-        sys.modules.pop(name, None)
-        return getattr(importlib.import_module(name), attribute)
-
-    stand_in.embed = lambda *arguments, **keywords: real("embed")(*arguments, **keywords)
-    stand_in.__getattr__ = real
-    absent = "jedi" not in sys.modules
-    if absent:
-        sys.modules["jedi"] = None
-    sys.modules[name] = stand_in
-    import IPython.core.completer
-    import IPython.core.interactiveshell  # noqa: F401
-
-    if absent:
-        del sys.modules["jedi"]
-
-
-_import_ipython()
-
-import IPython  # noqa: E402
-import traitlets  # noqa: E402
-from IPython.core import interactiveshell  # noqa: E402
-from IPython.core.autocall import ExitAutocall  # noqa: E402
-from IPython.core.compilerop import CachingCompiler  # noqa: E402
-from IPython.core.error import UsageError  # noqa: E402
-from IPython.core.profiledir import ProfileDir  # noqa: E402
-from traitlets import Type  # noqa: E402
-from traitlets.config import Config  # noqa: E402
-
-from _retort import display, errors, figures, imports, magics  # noqa: E402
+from _retort import display, errors, figures, imports, magics
 
 errors.hide(IPython)
 errors.hide(traitlets)
