@@ -11,9 +11,9 @@ from IPython.core.displaypub import DisplayPublisher
 from IPython.core.formatters import BaseFormatter, DisplayFormatter, PlainTextFormatter
 from traitlets import ObjectName, Unicode
 
-from _retort import tables
+from _retort import charts, tables
 
-CHART = "application/vnd.retort.chart+json"
+CHART = charts.CHART
 _plain_types = {int, float, str, bool, bytes, complex}
 
 
@@ -63,7 +63,13 @@ class Formatter(DisplayFormatter):
             return {"text/plain": self.formatters["text/plain"](obj)}, {}
         if not self._altair and "altair" in sys.modules:
             self._settle_altair()
-        return super().format(obj, include, exclude)
+        drawing = sys.modules.get("matplotlib.figure")
+        if drawing is None or not isinstance(obj, drawing.Figure):
+            return super().format(obj, include, exclude)
+        self.formatters[CHART].type_printers.setdefault(drawing.Figure, charts.of_figure)  # IPython's choice of formats takes it away
+        formatted = super().format(obj, include, exclude)
+        self.parent.figures.displayed(obj)
+        return formatted
 
     def _settle_altair(self):
         """Its charts as what they are, not as a page that loads scripts from elsewhere; unless the program wants otherwise."""
@@ -90,8 +96,7 @@ class Hook(DisplayHook):
 
     code = None  # of the last expression, while it runs
     source = ""  # of the cell
-    value = None  # (data, metadata)
-    figure = None
+    value = None  # (data, metadata, name)
 
     def quiet(self):
         """Whether the cell ends in a semicolon."""
@@ -110,16 +115,17 @@ class Hook(DisplayHook):
         self.check_for_underscore()
         if result is None or last and self.quiet():
             return
-        data, metadata = self.shell.display_formatter.format(result)
+        with self.shell.session.collecting() as shown:  # an object may show itself instead
+            data, metadata = self.shell.display_formatter.format(result)
         self.update_user_ns(result)
         self.fill_exec_result(result)
-        if not data:
-            return
-        self.log_output(data)
-        if last:
-            self.value, self.figure = (data, metadata), result
-        else:
-            self.shell.session.show(data, metadata)
+        if data:
+            self.log_output(data)
+            shown.append((data, metadata, None))
+        if last and shown:
+            self.value = shown.pop()
+        for item in shown:
+            self.shell.session.show(*item)
 
     def cull_cache(self):
         with warnings.catch_warnings():

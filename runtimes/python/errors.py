@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors as plain Python tells them, without the frames that are the runner's or IPython's."""
 
+import linecache
 import os
 import sys
 import traceback
@@ -65,6 +66,8 @@ def describe(error, own=None):
     if kind.__module__ == "IPython.core.error" and kind.__name__ == "UsageError":  # a magic was used wrongly: no frame is the program's
         text = f"UsageError: {value}\n"
     elif isinstance(error, SyntaxError) and error.filename == own:
+        if error.text is None and error.lineno:  # found in the tree, which has no text
+            error.text = linecache.getline(own, error.lineno)
         text = "".join(traceback.format_exception_only(kind, error))
     else:
         text = text_of(kind, error, tb)

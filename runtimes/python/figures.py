@@ -9,7 +9,6 @@ import sys
 
 from _retort import charts
 
-CHART = "application/vnd.retort.chart+json"
 FORMATS = {"png": "image/png", "svg": "image/svg+xml", "jpeg": "image/jpeg", "pdf": "application/pdf"}
 MODULES = ("matplotlib.axes._axes", "matplotlib.backends.backend_agg", "matplotlib.backend_bases")
 
@@ -20,7 +19,6 @@ class Figures:
         for kind, mime in FORMATS.items():
             formatter = shell.display_formatter.formatters[mime]
             formatter.for_type_by_name("matplotlib.figure", "Figure", self._drawer(kind))
-        shell.display_formatter.formatters[CHART].for_type_by_name("matplotlib.figure", "Figure", charts.of_figure)
 
     def _drawer(self, kind):
         def draw(figure):
@@ -48,15 +46,15 @@ class Figures:
 
     def show_one(self, figure):
         self._shell.display_figure(figure)
-        self._shown.append(figure)
 
     def show(self, *arguments, **keywords):
         """What plt.show() does: shows all figures, and closes them."""
         self.flush(again=True)
 
     def displayed(self, figure):
-        """It has been shown by display(), or is the cell's value."""
+        """It has been shown, by whomever."""
         self._shown.append(figure)
+        figure.stale = False  # drawing and looking at it have left it so
 
     def flush(self, again=False):
         """Shows and closes the figures that are open. One that was shown in this cell is shown again only if it has changed,

@@ -18,14 +18,14 @@ def wait(process):
     """The exit code of a command that has a process group of its own; an interrupt of the cell ends it."""
     try:
         return process.wait()
-    except BaseException:
+    except BaseException as error:
         for number in (signal.SIGINT, signal.SIGKILL):
             try:
                 os.killpg(process.pid, number)
                 process.wait(GRACE_S)
             except (ProcessLookupError, subprocess.TimeoutExpired):
                 pass
-        raise
+        raise error.with_traceback(None) from None
 
 
 def shell_program():

@@ -5,12 +5,13 @@ cells.py runs code, items.py makes items, shell.py is IPython; here is what is s
 raise anywhere here too: a cell's last messages are prepared first and then sent by what can be done again (channel.py).
 """
 
+import _thread
 import atexit
+import contextlib
 import os
 import sys
 import threading
 import time
-import traceback
 
 from _retort import imports
 
@@ -60,7 +61,7 @@ class Session:
         self.shell = shell.build(self)
         self._cells = cells.Cells(self.shell)
         self._inputs = inputs.Inputs(self)
-        self._late, self._ending = [], None
+        self._late, self._collected, self._ending = [], None, None
         self._flush_c = None
         self.fresh = shell.Fresh(self.shell)
         os.register_at_fork(after_in_child=self._forked)
@@ -114,6 +115,9 @@ class Session:
             if text is not None:
                 print(text)
             return
+        if self._collected is not None and threading.current_thread() is threading.main_thread():
+            self._collected.append((data, metadata, name))
+            return
         if self.current is None:
             if len(self._late) < MOST_LATE:
                 self._late.append((data, metadata, name, update))
@@ -123,6 +127,15 @@ class Session:
             self.flush()
             self._write_mark()
             self.channel.send(text)
+
+    @contextlib.contextmanager
+    def collecting(self):
+        """What the main thread shows meanwhile is kept for the caller."""
+        before, self._collected = self._collected, []
+        try:
+            yield self._collected
+        finally:
+            self._collected = before
 
     def _write_mark(self):
         """Where in the output the next item belongs; not into what a program has put in the pipe's place."""
@@ -153,7 +166,7 @@ class Session:
         environment, name = Environment(message.get("env")), self._cells.name_of(message.get("name"), silent)
         self._own_name = name
         self.shell.figures.choose(message.get("formats"))
-        self.shell.displayhook.value = self.shell.displayhook.figure = None
+        self.shell.displayhook.value = None
         late, self._late = self._late, []
         for item in late:
             self.show(*item)
@@ -173,11 +186,8 @@ class Session:
 
     def _finish(self):
         """What follows the program's code: figures that are open, then the main item, which is the last."""
-        hook, figures = self.shell.displayhook, self.shell.figures
-        if hook.figure is not None and type(hook.figure).__module__.startswith("matplotlib"):
-            figures.displayed(hook.figure)
-        hook.figure = None
-        figures.flush()
+        hook = self.shell.displayhook
+        self.shell.figures.flush()
         self.shell.events.trigger("post_execute")
         value, hook.value = hook.value, None
         if value is not None:
@@ -228,17 +238,19 @@ class Session:
 
     def _bounded(self, call):
         """What may run code of the program's, such as properties: interrupted when it takes too long. None then."""
-        import _thread
+        over = threading.Event()
 
-        timer = threading.Timer(LOOKUP_S, _thread.interrupt_main)
-        timer.daemon = True
-        timer.start()
+        def nag():  # again and again: IPython takes one for a name that is not there
+            while not over.wait(LOOKUP_S):
+                _thread.interrupt_main()
+
+        threading.Thread(target=nag, daemon=True).start()
         try:
             return cells.armed(call)
         except BaseException:
             return None
         finally:
-            timer.cancel()
+            over.set()
 
     def _complete(self, message):
         code, cursor = str(message.get("code", "")), int(message.get("cursor", 0))
@@ -355,9 +367,9 @@ class Session:
                 answer = kinds.get(message.get("type"))
                 if answer:
                     answer(message)
-            except BaseException:  # a signal handler's of the program's
+            except BaseException as error:  # a signal handler's of the program's
                 self.channel.check()
-                traceback.print_exc()
+                errors.report(error)
 
     def leave(self):
         """Ends the process as Python would, but for waiting: whoever asked has no use for it."""

@@ -112,6 +112,23 @@ class Shell(interactiveshell.InteractiveShell):
 
         return None, "agg"
 
+    def safe_execfile(self, fname, *where, exit_ignore=False, raise_exceptions=False, shell_futures=False):
+        """%run: what ends the file ends the cell."""
+        try:
+            super().safe_execfile(fname, *where, exit_ignore=exit_ignore, raise_exceptions=True, shell_futures=shell_futures)
+        except SystemExit as error:
+            self._keep_names(where[0])
+            if error.code and not exit_ignore:
+                raise
+        except BaseException:
+            self._keep_names(where[0])
+            raise
+
+    def _keep_names(self, names):
+        """What a file has defined before it ended."""
+        if names is not self.user_ns:
+            self.user_ns.update({name: value for name, value in names.items() if not name.startswith("__")})
+
     def set_next_input(self, s, replace=False):
         """There is no prompt that it could be put into."""
 
