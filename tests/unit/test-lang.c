@@ -295,7 +295,7 @@ static void missing_toolchains_say_how_to_get_them(void **state) {
 
 static void every_runtime_of_the_tree_is_there(void **state) {
         (void)state;
-        static const char *const names[] = { "bash", "c", "cpp", "java", "javascript", "python", "r" };
+        static const char *const names[] = { "bash", "c", "cpp", "java", "javascript", "php", "python", "r", "ruby" };
         for (size_t i = 0; i < RT_LEN(names); i++)
                 assert_string_equal(rt_runtime_name(rt_lang_at(tree, i)), names[i]);
         assert_null(rt_lang_at(tree, RT_LEN(names)));
@@ -324,6 +324,8 @@ static void aliases_are_found_in_any_case(void **state) {
                 { "cplusplus", "cpp" },
                 { "sh", "bash" },
                 { "Shell", "bash" },
+                { "rb", "ruby" },
+                { "PHP", "php" },
         };
         for (size_t i = 0; i < RT_LEN(rows); i++) {
                 struct retort_error err = { 0 };
@@ -336,13 +338,13 @@ static void aliases_are_found_in_any_case(void **state) {
 static void unknown_languages_hear_the_known_ones(void **state) {
         (void)state;
         struct retort_error err = { 0 };
-        assert_null(rt_lang_find(tree, "ruby", &err));
+        assert_null(rt_lang_find(tree, "cobol", &err));
         assert_int_equal(err.code, RETORT_E_NO_RUNTIME);
         assert_string_equal(err.message,
-                            "unknown language 'ruby'; known: bash, c, cpp, java, javascript, python, r");
+                            "unknown language 'cobol'; known: bash, c, cpp, java, javascript, php, python, r, ruby");
         assert_null(rt_lang_find(tree, NULL, &err));
         assert_string_equal(err.message,
-                            "language is missing; known: bash, c, cpp, java, javascript, python, r");
+                            "language is missing; known: bash, c, cpp, java, javascript, php, python, r, ruby");
         assert_null(rt_lang_find(tree, "  ", &err));
         assert_null(rt_lang_find(tree, "pyth", &err));
         assert_null(rt_lang_find(tree, "a\nb\xff", &err));
@@ -355,7 +357,8 @@ static void files_tell_their_language(void **state) {
                 const char *file, *name;
         } rows[] = { { "a/x.py", "python" }, { "x.mjs", "javascript" }, { "X.java", "java" },
                      { "x.c", "c" },         { "x.tar.cc", "cpp" },     { "x.R", "r" },
-                     { "x.r", "r" },         { "x.sh", "bash" } };
+                     { "x.r", "r" },         { "x.sh", "bash" },
+                     { "x.rb", "ruby" },     { "x.php", "php" } };
         for (size_t i = 0; i < RT_LEN(rows); i++)
                 assert_string_equal(rt_runtime_name(rt_lang_by_file(tree, rows[i].file)), rows[i].name);
         assert_null(rt_lang_by_file(tree, "py"));
@@ -376,6 +379,8 @@ static void versions_are_read(void **state) {
                 { "java", "java version \"1.8.0_402\"\n", "1.8.0_402", "-version" },
                 { "c", "12.2.0\n", "12.2.0", "-dumpfullversion" },
                 { "cpp", "12.2.0\n", "12.2.0", "-dumpfullversion" },
+                { "ruby", "ruby 3.1.2p20 (2022-04-12 revision 4491bb740a) [x86_64-linux-gnu]\n", "3.1.2", "--version" },
+                { "php", "PHP 8.2.29 (cli) (built: Jul 18 2026 12:00:00) (NTS)\nCopyright (c) The PHP Group\n", "8.2.29", "-n" },
                 { "bash", "GNU bash, version 5.2.15(1)-release\n", "5.2.15", "--version" },
         };
         rt_auto_arena struct rt_arena arena = { 0 };
@@ -440,6 +445,9 @@ static void plans_have_exact_arguments(void **state) {
                   "node --max-old-space-size=384 --require /retort/javascript/hook.cjs main.js a b " },
                 { "r", "1", "main.R", NULL, "sh /retort/r/start.sh R main.R a b " },
                 { "bash", "1", "main.sh", NULL, "bash main.sh a b " },
+                { "ruby", "1", "main.rb", NULL, "ruby -r/retort/ruby/hook.rb main.rb a b " },
+                { "php", "1", "main.php", NULL,
+                  "php -d memory_limit=-1 -d auto_prepend_file=/retort/php/hook.php -f main.php -- a b " },
                 { "c", "1", "main.c", "gcc -std=gnu17 -O2 -Wall -pipe LINKER-o program -O0 main.c -lm",
                   "./program a b " },
                 { "cpp", "1", "main.cpp",
