@@ -333,9 +333,13 @@ void rt_cgroup_remove(const struct rt_cgroup_base *base, unsigned slot) {
 
 /* ---- the keeper's side ---- */
 
-int rt_cgroup_renew(struct rt_cgroup *cgroup, struct retort_error *err) {
+void rt_cgroup_forget_peak(const struct rt_cgroup *cgroup) {
         if (cgroup->version == 1 && cgroup->files[MEMORY_PEAK] >= 0)
                 (void)write_number(cgroup, MEMORY_PEAK, 0);
+}
+
+int rt_cgroup_renew(struct rt_cgroup *cgroup, struct retort_error *err) {
+        rt_cgroup_forget_peak(cgroup);
         if (cgroup->version != 2)
                 return 0;
         close_files(cgroup);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -358,12 +359,27 @@ static void clean_up(struct rt_jailer *j) {
         rt_cgroup_base_close(&j->cgroups);
 }
 
+/* A box shows none of our own files; memory has no place, and can be loaded from anywhere. */
+static void open_forkserver(struct rt_jailer *j) {
+        enum { MOST = 8 << 20 };
+        rt_auto_free char *text = NULL;
+        size_t size = 0;
+        j->forkserver = open(j->options.forkserver, O_RDONLY | O_CLOEXEC);
+        if (j->forkserver >= 0 && rt_read_file_at(AT_FDCWD, j->options.forkserver, MOST, &text, &size, NULL) == 0)
+                j->library = rt_sealed_memfd("retort-forkserver", text, size);
+}
+
+/* With this a program that is started ahead can be made less urgent, and urgent again (box/ahead.c). Guests lose it. */
+static void allow_niceness(void) {
+        (void)setrlimit(RLIMIT_NICE, &(struct rlimit){ 20, 20 });
+}
+
 static int enter(struct rt_jailer *j, uint32_t *ret_lacking, struct retort_error *err) {
         j->init_exe = open(j->options.init, O_PATH | O_CLOEXEC);
         if (j->init_exe < 0 || access(j->options.runtimes, X_OK) < 0)
                 return rt_fail_errno(err, "cannot open %s", j->init_exe < 0 ? j->options.init : j->options.runtimes);
         if (j->options.forkserver)
-                j->forkserver = open(j->options.forkserver, O_RDONLY | O_CLOEXEC);
+                open_forkserver(j);
         rt_cgroup_base_open(&j->cgroups, j->options.disable, j->frozen_uid, &j->isolation);
         const enum rt_mechanism groups[] = { RT_BOX_CGROUP_MEMORY, RT_BOX_CGROUP_PIDS, RT_BOX_CGROUP_CPU };
         for (size_t i = 0; i < RT_LEN(groups); i++)
@@ -422,7 +438,7 @@ static void obey_stops(void) {
 }
 
 int rt_jailer_main(int argc, char **argv) {
-        struct rt_jailer j = { .root = geteuid() == 0, .init_exe = -1, .forkserver = -1 };
+        struct rt_jailer j = { .root = geteuid() == 0, .init_exe = -1, .forkserver = -1, .library = -1 };
         struct retort_error err = { 0 };
         struct first_slot first = { .socket = -1 };
         uint32_t lacking = 0;
@@ -435,6 +451,7 @@ int rt_jailer_main(int argc, char **argv) {
         if (forget_caller(&err) < 0 || rt_jailer_read_options(&j.options, argc, argv, &err) < 0)
                 return cannot_start(0, &err);
         obey_stops();
+        allow_niceness();
         survey(&j);
         int r = enter(&j, &lacking, &err);
         if (r == 0)

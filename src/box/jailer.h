@@ -41,6 +41,7 @@ struct rt_jailer {
         } frozen[RT_JAILER_FROZEN];
         int init_exe;
         int forkserver; /* the library that freezes, or -1 */
+        int library;    /* a copy of it that boxes can load, or -1 */
         bool root; /* started with the host's root rights */
         uint32_t first_uid;
         uint32_t frozen_uid; /* who frozen interpreters are, and who owns the slots' user namespaces; 0: who we are */

@@ -45,16 +45,22 @@ static int limit_group(struct rt_keeper *k, struct retort_error *err) {
         return r;
 }
 
-static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, bool forked, struct retort_error *err) {
+/* The parked process is what the step was made for; a program that was started ahead may have ended meanwhile. */
+static bool is_armed(const struct rt_keeper *k, enum rt_start how) {
+        return k->parked && rt_keeper_start(k) == how && (how != RT_START_POOL || rt_ahead_waits(k));
+}
+
+static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, enum rt_start how, struct retort_error *err) {
         int r = check_limits(k, &k->limits, err);
         if (r == 0 && k->used && plan->n_files > 0) /* a guest may have laid links where they would go */
                 r = rt_fail(err, RETORT_E_INPUT, "files come with the first step only");
-        if (r == 0 && (!k->parked || k->forked != forked)) {
-                r = forked && rt_forked_await_death(k, NULL) == 0 && rt_forked_box_is_clean(k) ? 0 : rt_keeper_kill_box(k, err);
+        if (r == 0 && !is_armed(k, how)) {
+                bool clean = how == RT_START_FORK && rt_forked_await_death(k, NULL) == 0 && rt_forked_box_is_clean(k);
+                r = clean ? 0 : rt_keeper_kill_box(k, err);
                 if (r == 0)
-                        r = rt_keeper_arm(k, forked, err);
-                if (r == 0 && k->forked != forked)
-                        r = rt_fail(err, RETORT_E_SYSTEM, "the interpreter could not be forked");
+                        r = rt_keeper_arm(k, how, err);
+                if (r == 0 && rt_keeper_start(k) != how)
+                        r = rt_fail(err, RETORT_E_SYSTEM, "the interpreter could not be %s", how == RT_START_FORK ? "forked" : "started ahead");
         }
         if (r == 0 && !k->used)
                 r = rt_keeper_private_fill(k, plan, k->limits.disk_bytes, err);
@@ -63,9 +69,13 @@ static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, bool fo
                 k->set.disk_bytes = k->limits.disk_bytes;
         if (r == 0)
                 r = limit_group(k, err);
-        if (r == 0 && forked)
+        if (r == 0 && how == RT_START_FORK)
                 rt_keeper_private_seal(k, plan);
         return r;
+}
+
+static enum rt_start how_to_start(uint32_t bits, uint32_t forked, uint32_t ahead) {
+        return bits & forked ? RT_START_FORK : bits & ahead ? RT_START_POOL : RT_START_COLD;
 }
 
 static void start(struct rt_keeper *k, struct rt_wire_message *message, const int fds[RT_WIRE_MAX_FDS]) {
@@ -76,7 +86,7 @@ static void start(struct rt_keeper *k, struct rt_wire_message *message, const in
         k->peak_processes = k->peak_rss_bytes = k->cpu_seen_ns = 0;
         int r = rt_plan_map(fds[0], &plan, &err);
         if (r == 0)
-                r = prepare_step(k, &plan, message->bits & RT_START_FORKED, &err);
+                r = prepare_step(k, &plan, how_to_start(message->bits, RT_START_FORKED, RT_START_AHEAD), &err);
         k->report = (struct rt_box_report){ .ended_by = RT_END_LOST };
         rt_plan_unmap(&plan);
         if (r == 0) {
@@ -88,6 +98,7 @@ static void start(struct rt_keeper *k, struct rt_wire_message *message, const in
                 else
                         rt_cgroup_read(&k->cgroup, true, &k->before);
                 message->op = RT_GO;
+                message->bits &= RT_START_TERMINAL;
                 k->begun_ns = rt_now_ns();
                 if (rt_wire_send(rt_keeper_guest_socket(k), message, fds, RT_START_FDS) < 0)
                         r = rt_fail_errno(&err, "cannot speak to the parked process");
@@ -125,9 +136,10 @@ static bool network_untouched(const struct rt_keeper *k) {
 }
 
 /* Everything a guest could have changed is destroyed and made anew. */
-static int renew(struct rt_keeper *k, bool forked, struct retort_error *err) {
-        bool clean = forked && rt_forked_await_death(k, NULL) == 0 && rt_forked_box_is_clean(k) && rt_keeper_private_untouched(k);
-        int r = clean ? 0 : rt_keeper_kill_box(k, err);
+static int renew(struct rt_keeper *k, enum rt_start how, struct retort_error *err) {
+        bool clean = how == RT_START_FORK && rt_forked_await_death(k, NULL) == 0 && rt_forked_box_is_clean(k) && rt_keeper_private_untouched(k);
+        bool fresh = how == RT_START_POOL && !k->used && k->parked && rt_keeper_start(k) == RT_START_COLD;
+        int r = clean || fresh ? 0 : rt_keeper_kill_box(k, err);
         if (r < 0)
                 return r;
         if (k->used && !network_untouched(k))
@@ -138,17 +150,19 @@ static int renew(struct rt_keeper *k, bool forked, struct retort_error *err) {
         }
         k->used = k->used && r < 0;
         k->n_steps = 0;
-        return r < 0 ? r : rt_keeper_arm(k, forked, err);
+        return r < 0 ? r : rt_keeper_arm(k, how, err);
 }
 
-static void recycle(struct rt_keeper *k, bool forked) {
+static void recycle(struct rt_keeper *k, enum rt_start how) {
         struct retort_error err = { 0 };
-        bool as_new = !k->used && k->parked && k->forked == forked;
-        if (!as_new && renew(k, forked, &err) < 0) {
+        bool as_new = !k->used && k->parked && rt_keeper_start(k) == how && how != RT_START_POOL; /* which may be another's */
+        if (!as_new && renew(k, how, &err) < 0) {
                 send_failure(k, &err);
                 return;
         }
-        struct rt_wire_message ready = { .op = RT_READY, .bits = k->forked ? RT_BOX_FORKED : 0 };
+        struct rt_wire_message ready = { .op = RT_READY, .bits = (k->forked ? RT_BOX_FORKED : 0) | (k->ahead ? RT_BOX_AHEAD : 0) };
+        if (k->ahead)
+                ready.ahead = k->cost;
         (void)rt_wire_send(k->engine, &ready, NULL, 0);
 }
 
@@ -200,7 +214,7 @@ void rt_keeper_main(struct rt_keeper *k) {
         k->network_new = network_state(k);
         rt_forked_open(k);
         k->cpus = (unsigned)get_nprocs();
-        if (rt_keeper_private_make(k, &err) < 0 || try_limits(k, &err) < 0 || rt_keeper_arm(k, false, &err) < 0) {
+        if (rt_keeper_private_make(k, &err) < 0 || try_limits(k, &err) < 0 || rt_keeper_arm(k, RT_START_COLD, &err) < 0) {
                 send_failure(k, &err);
                 end(k, 1);
         }
@@ -214,15 +228,17 @@ void rt_keeper_main(struct rt_keeper *k) {
                         start(k, &message, fds);
                         continue;
                 }
-                if (message.op == RT_RECYCLE && fds[0] >= 0)
+                if (message.op == RT_RECYCLE && message.bits & RT_BOX_AHEAD)
+                        rt_ahead_take(k, rt_take_fd(&fds[0]), rt_take_fd(&fds[1]));
+                else if (message.op == RT_RECYCLE && fds[0] >= 0)
                         rt_forked_link(k, rt_take_fd(&fds[0]));
                 for (unsigned i = 0; i < RT_WIRE_MAX_FDS; i++)
                         (void)rt_close(fds[i]);
                 if (message.op == RT_RECYCLE)
-                        recycle(k, message.bits & RT_BOX_FORKED);
+                        recycle(k, how_to_start(message.bits, RT_BOX_FORKED, RT_BOX_AHEAD));
                 else if (message.op == RT_FETCH)
                         fetch(k);
-                else if (message.op != RT_KILL) /* a KILL that crossed our END is late, not wrong */
+                else if (message.op != RT_KILL && message.op != RT_HURRY) /* one that crossed our answer is late, not wrong */
                         end(k, 1);
         }
 }

@@ -51,7 +51,8 @@ static json_t *describe_warm(retort_engine *engine, const struct rt_runtime *run
                 return json_null();
         (void)pthread_mutex_lock(&engine->lock);
         const struct rt_warm *w = &engine->warm[rt_engine_runtime_index(engine, runtime)];
-        json_t *made = json_pack("{s:s, s:s}", "state", w->frozen ? "frozen" : w->starting ? "starting" : w->failures ? "failed" : "cold", "reason", w->why);
+        bool pooled = w->pool.ahead && rt_engine_pool_target(engine, (int)rt_engine_runtime_index(engine, runtime)) > 0;
+        json_t *made = json_pack("{s:s, s:s}", "state", w->frozen ? "frozen" : pooled ? "pool" : w->starting ? "starting" : w->failures ? "failed" : "cold", "reason", w->why);
         (void)pthread_mutex_unlock(&engine->lock);
         return made;
 }

@@ -13,7 +13,7 @@
 #include "lang/lang.h"
 #include "retort.h"
 
-enum { RT_ENGINE_MAX_SLOTS = 128, RT_ENGINE_MAX_RUNTIMES = 256 };
+enum { RT_ENGINE_MAX_SLOTS = 128, RT_ENGINE_MAX_RUNTIMES = 256, RT_ENGINE_POOL_PART = 16 /* of the host's memory */ };
 
 /* What is known of a runtime's toolchain; filled by box/toolchain.c. */
 struct rt_toolchain {
@@ -21,8 +21,16 @@ struct rt_toolchain {
         char version[64];
 };
 
-/* The frozen interpreter of a runtime. */
+/* What is known of the pool of a runtime whose interpreter is started ahead. */
+struct rt_pool {
+        struct rt_ahead *ahead; /* what its slots start; NULL: nobody has asked for it */
+        double rate;            /* requests a second, lately */
+        struct rt_ahead_cost cost; /* of the last that was started */
+};
+
+/* The frozen interpreter of a runtime, or those that are started ahead. */
 struct rt_warm {
+        struct rt_pool pool;
         struct rt_frozen *frozen; /* NULL: none */
         bool starting;            /* a thread of ours starts one */
         bool asked;               /* somebody wants one */
@@ -33,7 +41,7 @@ struct rt_warm {
         char why[256];            /* the last failure */
 };
 
-enum { RT_KIND_COLD = -1 }; /* what a slot holds: a fork for the runtime of that number, or none */
+enum { RT_KIND_COLD = -1 }; /* what a slot holds: a fork, or one started ahead, for the runtime of that number, or none */
 
 struct rt_ready_slot {
         struct rt_slot *slot;
@@ -46,6 +54,8 @@ struct retort_engine {
         struct retort_limits ceilings;
         unsigned max_slots;
         unsigned warm_slots;
+        unsigned cpus;
+        uint64_t pool_bytes; /* what interpreters that were started ahead may hold, all together */
         bool freeze; /* interpreters may be frozen: those in may_warm, or any */
         bool may_warm[RT_ENGINE_MAX_RUNTIMES];
         const char *missing[RT_BOX_MECHANISMS]; /* names of what is not active, for every outcome */
@@ -62,6 +72,8 @@ struct retort_engine {
         unsigned n_idle;
         struct rt_ready_slot dirty[RT_ENGINE_MAX_SLOTS];
         unsigned n_dirty;
+        struct rt_ready_slot awaited; /* the one that the housekeeper waits for; slot NULL: none */
+        bool awaited_for_run;         /* so does a run, which will have it */
         unsigned n_slots; /* idle, dirty, in use, or being made */
         unsigned n_used;  /* held by runs: at most max_slots */
         struct rt_run *runs; /* all that go on */
@@ -69,6 +81,7 @@ struct retort_engine {
         struct rt_toolchain toolchains[RT_ENGINE_MAX_RUNTIMES];
         struct rt_warm warm[RT_ENGINE_MAX_RUNTIMES];
         unsigned n_frozen;
+        unsigned n_pools; /* runtimes that have one */
         struct rt_cache *cache; /* NULL: nothing is kept */
         char *runtimes_dir;
 };
@@ -93,8 +106,10 @@ struct rt_run {
 int rt_engine_slots_open(struct retort_engine *engine, struct retort_error *err);
 void rt_engine_slots_close(struct retort_engine *engine);
 /* Waits for a slot, if it can be one that holds a fork of this kind; RETORT_E_CLOSED when the run is cancelled or the
- * engine closes meanwhile. *ret_start is "parked", "fork" or "cold". */
+ * engine closes meanwhile. *ret_start is "parked", "fork", "pool" or "cold". */
 int rt_engine_slot_take(struct rt_run *run, int kind, struct rt_slot **ret_slot, const char **ret_start, struct retort_error *err);
+/* With the lock held: how many slots are ready, or nearly so, that are of this kind. */
+unsigned rt_engine_count_kind(const struct retort_engine *engine, int kind);
 /* Gives it back to be recycled, so that it holds a fork of this kind again, or thrown away if anything odd happened in it. */
 void rt_engine_slot_give(struct retort_engine *engine, struct rt_slot *slot, int kind, bool odd);
 
@@ -109,6 +124,22 @@ struct rt_frozen *rt_engine_frozen(struct retort_engine *engine, int kind);
 void rt_engine_warm_missed(struct retort_engine *engine, int kind);
 void rt_engine_warm_age(struct retort_engine *engine);
 void rt_engine_warm_close(struct retort_engine *engine);
+/* engine/pools.c, with the lock held but for the first: whether slots of this kind hold what was started ahead; a request for one
+ * came (RT_KIND_COLD: there is to be none); how many slots are to be ready. */
+bool rt_engine_is_pool(const struct retort_engine *engine, int kind);
+int rt_engine_pool_kind(struct retort_engine *engine, const struct rt_runtime *runtime, int kind);
+unsigned rt_engine_pool_target(const struct retort_engine *engine, int kind);
+unsigned rt_engine_pool_targets(const struct retort_engine *engine);
+/* There is a processor that nobody's program needs. */
+bool rt_engine_pool_may_refill(const struct retort_engine *engine);
+/* A slot that was to hold one was waited for: it does, or does not. */
+void rt_engine_pool_result(struct retort_engine *engine, int kind, struct rt_slot *slot);
+/* Waits until one is ready: as retort_engine_warm. */
+int rt_engine_pool_await(struct retort_engine *engine, int kind, uint64_t deadline_ns, struct retort_error *err);
+
+/* Whether a failure was so lately that nothing is to be tried. */
+bool rt_engine_warm_resting(const struct rt_warm *warm);
+
 /* The runtime's number in the engine's tables. */
 size_t rt_engine_runtime_index(struct retort_engine *engine, const struct rt_runtime *runtime);
 

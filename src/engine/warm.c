@@ -2,6 +2,7 @@
  *
  * Frozen interpreters: started behind the runs' backs when a language is first asked for (those requests are run by a fresh
  * interpreter), renewed when old or much used, replaced when they die, let go when nobody wants them. A run never waits for one.
+ * Those that are started ahead instead are engine/pools.c's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,12 +80,14 @@ static void *freeze(void *argument) {
         return NULL;
 }
 
+bool rt_engine_warm_resting(const struct rt_warm *w) {
+        return w->failures >= MAX_FAILURES || (w->failures > 0 && rt_now_ns() - w->tried_ns < seconds(RETRY_S << (w->failures - 1)));
+}
+
 /* With the lock held. */
 static void start(struct retort_engine *engine, int kind) {
         struct rt_warm *w = &engine->warm[kind];
-        uint64_t now = rt_now_ns();
-        if (!engine->freeze || w->starting || engine->closing || w->failures >= MAX_FAILURES ||
-            (w->failures > 0 && now - w->tried_ns < seconds(RETRY_S << (w->failures - 1))))
+        if (!engine->freeze || w->starting || engine->closing || rt_engine_warm_resting(w))
                 return;
         pthread_t thread;
         struct freezing *f = malloc(sizeof *f);
@@ -92,7 +95,7 @@ static void start(struct retort_engine *engine, int kind) {
                 return;
         *f = (struct freezing){ engine, rt_lang_at(engine->runtimes, (size_t)kind), kind };
         w->starting = true;
-        w->tried_ns = now;
+        w->tried_ns = rt_now_ns();
         engine->n_asking++;
         if (rt_engine_thread(&thread, freeze, f) == 0) {
                 (void)pthread_detach(thread);
@@ -107,6 +110,8 @@ int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *r
         int kind = (int)rt_engine_runtime_index(engine, runtime);
         if (!engine->freeze || !engine->may_warm[kind] || !rt_runtime_can_warm(runtime))
                 return RT_KIND_COLD;
+        if (rt_runtime_is_pooled(runtime))
+                return rt_engine_pool_kind(engine, runtime, kind);
         (void)pthread_mutex_lock(&engine->lock);
         struct rt_warm *w = &engine->warm[kind];
         w->used_ns = rt_now_ns();
@@ -148,6 +153,8 @@ int retort_engine_warm(retort_engine *engine, const char *language, int timeout_
         uint64_t deadline = rt_now_ns() + (uint64_t)(timeout_ms < 0 || timeout_ms > START_MS ? START_MS : timeout_ms) * 1000000u;
         const struct rt_warm *w = &engine->warm[kind];
         bool have = rt_engine_warm_kind(engine, runtime) == kind;
+        if (rt_runtime_is_pooled(runtime))
+                return rt_engine_pool_await(engine, kind, deadline, err);
         (void)pthread_mutex_lock(&engine->lock);
         while (!have && w->starting && rt_now_ns() < deadline && !engine->closing) {
                 struct timespec until;
@@ -202,6 +209,8 @@ void rt_engine_warm_age(struct retort_engine *engine) {
 }
 
 void rt_engine_warm_close(struct retort_engine *engine) {
-        for (int kind = 0; kind < RT_ENGINE_MAX_RUNTIMES; kind++)
+        for (int kind = 0; kind < RT_ENGINE_MAX_RUNTIMES; kind++) {
                 let_go(engine, &engine->warm[kind]);
+                engine->warm[kind].pool.ahead = rt_ahead_free(engine->warm[kind].pool.ahead);
+        }
 }

@@ -290,7 +290,20 @@ static const struct rt_yaml_key step_keys[] = {
         { "limits", rt_yaml_read_map, offsetof(struct rt_step_def, limits), .keys = limit_keys },
         { 0 },
 };
+static int read_start(const struct rt_yaml *yaml, const struct rt_yaml_node *node, const struct rt_yaml_key *key, void *target) {
+        const char *text = NULL;
+        int r = rt_yaml_read_text(yaml, node, key, &text);
+        if (r < 0)
+                return r;
+        *(bool *)target = strcmp(text, "pool") == 0;
+        return *(bool *)target || strcmp(text, "fork") == 0 ? 0 : rt_yaml_fail(yaml, node, "'start' is fork or pool, not '%s'", text);
+}
+
 static const struct rt_yaml_key warm_keys[] = {
+        { "start", read_start, AT(warm.pool) - AT(warm) },
+        { "entry", read_file_name, AT(warm.entry) - AT(warm) },
+        { "first", rt_yaml_read_text, AT(warm.first) - AT(warm) },
+        { "cold_code", rt_yaml_read_texts, AT(warm.cold_code) - AT(warm) },
         { "argv", read_node, AT(warm.step.argv_node) - AT(warm), .required = true },
         { "env", read_node, AT(warm.step.env_node) - AT(warm) },
         { "args", read_node, AT(warm.args_node) - AT(warm), .required = true },
@@ -364,6 +377,10 @@ static int read_step(const struct rt_yaml *yaml, struct rt_step_def *step) {
 static int read_warm(const struct rt_yaml *yaml, struct rt_runtime *runtime) {
         if (!runtime->warm.args_node)
                 return 0;
+        if (!runtime->warm.pool && (runtime->warm.entry || runtime->warm.first))
+                return rt_yaml_fail(yaml, runtime->warm.args_node, "'entry' and 'first' are for 'start: pool'");
+        if (runtime->warm.pool && runtime->compile.argv_node)
+                return rt_yaml_fail(yaml, runtime->warm.args_node, "'start: pool' is for runtimes without 'compile'");
         int r = read_step(yaml, &runtime->warm.step);
         if (r == 0)
                 r = read_list(yaml, runtime->warm.args_node, "'args' needs at least the file that is run",

@@ -8,6 +8,10 @@
 #include "lang/request.h"
 #include "lang/warm.h"
 
+bool rt_runtime_is_pooled(const struct rt_runtime *runtime) {
+        return runtime->warm.pool;
+}
+
 bool rt_runtime_can_warm(const struct rt_runtime *runtime) {
         return runtime->warm.n_args > 0;
 }
@@ -59,6 +63,27 @@ static bool limits_fit(const struct rt_runtime *runtime, const struct retort_lim
         return true;
 }
 
+/* The name of the program's file, and how it begins. */
+static bool code_fits(const struct rt_runtime *runtime, const struct rt_filling *filling) {
+        if (runtime->warm.entry && strcmp(filling->entry, runtime->warm.entry) != 0)
+                return false;
+        const struct retort_file *file = filling->files;
+        while (strcmp(file->path, filling->entry) != 0)
+                file++;
+        for (const char *const *text = runtime->warm.cold_code; text && *text; text++)
+                if (file->content.size >= strlen(*text) && memcmp(file->content.data, *text, strlen(*text)) == 0)
+                        return false;
+        return true;
+}
+
+/* Some interpreters cannot be told of arguments once they have started. */
+static bool args_fit(const struct rt_runtime *runtime, const struct retort_request *request) {
+        for (size_t i = 0; i < runtime->warm.n_args; i++)
+                if (rt_template_uses(&runtime->warm.args[i], RT_PIECE_ARGS, NULL))
+                        return true;
+        return request->n_args == 0;
+}
+
 static int fill_words(struct rt_filling *filling, const struct rt_template *words, size_t n, struct rt_lang_step *step) {
         struct rt_texts argv = { 0 };
         int r = 0;
@@ -75,6 +100,7 @@ int rt_warm_plan(struct rt_filling *filling, const struct retort_limits *ceiling
         struct rt_lang_step *run = &plan->steps[plan->n_steps - 1];
         bool compiles = plan->n_steps > 1;
         if (!rt_runtime_can_warm(runtime) || filling->request->terminal_columns > 0 || !words_fit(runtime, filling->request) ||
+            !code_fits(runtime, filling) || !args_fit(runtime, filling->request) ||
             !limits_fit(runtime, &run->limits, &runtime->run.limits, ceilings))
                 return 0;
         if (compiles && (runtime->warm.n_compile_args == 0 ||
@@ -84,6 +110,24 @@ int rt_warm_plan(struct rt_filling *filling, const struct retort_limits *ceiling
         if (r == 0 && compiles)
                 r = fill_words(filling, runtime->warm.compile_args, runtime->warm.n_compile_args, &plan->steps[0]);
         plan->can_fork = r == 0;
+        return r;
+}
+
+/* For the library in front of its open(2). */
+static int add_names(const struct rt_filling *filling, struct rt_lang_step *step) {
+        struct rt_texts env = { 0 };
+        const char *first = filling->runtime->warm.first;
+        int r = 0;
+        for (const char *const *entry = step->env; *entry && r == 0; entry++)
+                r = rt_texts_add(&env, *entry, filling->arena, filling->err);
+        const char *main = rt_arena_printf(filling->arena, "RETORT_MAIN=%s", filling->runtime->warm.entry);
+        if (r == 0)
+                r = main ? rt_texts_add(&env, main, filling->arena, filling->err) : rt_fail_nomem(filling->err);
+        if (r == 0 && first) {
+                first = rt_arena_printf(filling->arena, "RETORT_FIRST=%s", first);
+                r = first ? rt_texts_add(&env, first, filling->arena, filling->err) : rt_fail_nomem(filling->err);
+        }
+        step->env = env.at;
         return r;
 }
 
@@ -101,6 +145,8 @@ int rt_lang_warm(const struct rt_runtime *runtime, const struct rt_lang_places *
                 r = rt_request_limits("limits", &nothing.limits, &runtime->run.limits, ceilings, &step.limits, err);
         if (r == 0)
                 r = rt_plan_command(&filling, &runtime->warm.step, &step);
+        if (r == 0 && runtime->warm.entry)
+                r = add_names(&filling, &step);
         if (r == 0)
                 *ret_step = step;
         return r;
