@@ -101,3 +101,9 @@ bool rt_ahead_waits(const struct rt_keeper *k) {
         struct pollfd end = { .fd = k->init_socket, .events = POLLIN };
         return poll(&end, 1, 0) == 0; /* it has nothing to say until it goes: that it has ended, if anything */
 }
+
+int rt_ahead_await_taken(struct rt_keeper *k, struct retort_error *err) {
+        struct rt_wire_message message;
+        int r = rt_keeper_expect(k->init_socket, 1ull << RT_TAKEN, &message, NULL, err);
+        return r < 0 ? rt_fail(err, RETORT_E_SYSTEM, "what was started ahead has ended before its program came") : 0;
+}

@@ -74,48 +74,6 @@ static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, enum rt
         return r;
 }
 
-static enum rt_start how_to_start(uint32_t bits, uint32_t forked, uint32_t ahead) {
-        return bits & forked ? RT_START_FORK : bits & ahead ? RT_START_POOL : RT_START_COLD;
-}
-
-static void start(struct rt_keeper *k, struct rt_wire_message *message, const int fds[RT_WIRE_MAX_FDS]) {
-        struct retort_error err = { 0 };
-        struct rt_plan plan = { 0 };
-        uint64_t asked_ns = rt_now_ns();
-        k->limits = message->limits;
-        k->peak_processes = k->peak_rss_bytes = k->cpu_seen_ns = 0;
-        int r = rt_plan_map(fds[0], &plan, &err);
-        if (r == 0)
-                r = prepare_step(k, &plan, how_to_start(message->bits, RT_START_FORKED, RT_START_AHEAD), &err);
-        k->report = (struct rt_box_report){ .ended_by = RT_END_LOST };
-        rt_plan_unmap(&plan);
-        if (r == 0) {
-                k->used = true;
-                k->n_steps++;
-                k->parked = false;
-                if (k->metered)
-                        k->before.cpu_ns = rt_cgroup_cpu_ns(&k->cgroup);
-                else
-                        rt_cgroup_read(&k->cgroup, true, &k->before);
-                message->op = RT_GO;
-                message->bits &= RT_START_TERMINAL;
-                k->begun_ns = rt_now_ns();
-                if (rt_wire_send(rt_keeper_guest_socket(k), message, fds, RT_START_FDS) < 0)
-                        r = rt_fail_errno(&err, "cannot speak to the parked process");
-        }
-        for (unsigned i = 0; i < RT_WIRE_MAX_FDS; i++)
-                (void)rt_close(fds[i]);
-        if (r < 0) {
-                send_failure(k, &err);
-                return;
-        }
-        k->report.setup_ns = k->begun_ns - asked_ns;
-        rt_keeper_watch(k);
-        struct rt_wire_message end = { .op = RT_END };
-        end.report = k->report;
-        (void)rt_wire_send(k->engine, &end, NULL, 0);
-}
-
 /* Everything the kernel counts or keeps for the network, as a hash (FNV-1a). A guest that sends, or only tries to, leaves
  * counters behind, and for a minute closed connections and flow labels; the next could read them. */
 static uint64_t network_state(const struct rt_keeper *k) {
@@ -151,6 +109,50 @@ static int renew(struct rt_keeper *k, enum rt_start how, struct retort_error *er
         k->used = k->used && r < 0;
         k->n_steps = 0;
         return r < 0 ? r : rt_keeper_arm(k, how, err);
+}
+
+static enum rt_start how_to_start(uint32_t bits, uint32_t forked, uint32_t ahead) {
+        return bits & forked ? RT_START_FORK : bits & ahead ? RT_START_POOL : RT_START_COLD;
+}
+
+static void start(struct rt_keeper *k, struct rt_wire_message *message, const int fds[RT_WIRE_MAX_FDS]) {
+        struct retort_error err = { 0 };
+        struct rt_plan plan = { 0 };
+        uint64_t asked_ns = rt_now_ns();
+        k->limits = message->limits;
+        k->peak_processes = k->peak_rss_bytes = k->cpu_seen_ns = 0;
+        int r = rt_plan_map(fds[0], &plan, &err);
+        if (r == 0)
+                r = prepare_step(k, &plan, how_to_start(message->bits, RT_START_FORKED, RT_START_AHEAD), &err);
+        k->report = (struct rt_box_report){ .ended_by = RT_END_LOST };
+        rt_plan_unmap(&plan);
+        if (r == 0) {
+                k->used = true;
+                k->n_steps++;
+                k->parked = false;
+                if (k->metered)
+                        k->before.cpu_ns = rt_cgroup_cpu_ns(&k->cgroup);
+                else
+                        rt_cgroup_read(&k->cgroup, true, &k->before);
+                message->op = RT_GO;
+                message->bits &= RT_START_TERMINAL;
+                k->begun_ns = rt_now_ns();
+                if (rt_wire_send(rt_keeper_guest_socket(k), message, fds, RT_START_FDS) < 0)
+                        r = rt_fail_errno(&err, "cannot speak to the parked process");
+                if (r == 0 && k->ahead && (r = rt_ahead_await_taken(k, &err)) < 0)
+                        (void)renew(k, RT_START_COLD, NULL); /* nobody has run: the step may be started once more */
+        }
+        for (unsigned i = 0; i < RT_WIRE_MAX_FDS; i++)
+                (void)rt_close(fds[i]);
+        if (r < 0) {
+                send_failure(k, &err);
+                return;
+        }
+        k->report.setup_ns = k->begun_ns - asked_ns;
+        rt_keeper_watch(k);
+        struct rt_wire_message end = { .op = RT_END };
+        end.report = k->report;
+        (void)rt_wire_send(k->engine, &end, NULL, 0);
 }
 
 static void recycle(struct rt_keeper *k, enum rt_start how) {

@@ -113,8 +113,9 @@ static inline int rt_keeper_guest_socket(const struct rt_keeper *k) {
 void rt_ahead_take(struct rt_keeper *k, int program, int words);
 /* box/ahead.c: turns the parked process into it, and waits until it is parked again. */
 int rt_ahead_arm(struct rt_keeper *k, struct retort_error *err);
-/* box/ahead.c: it is parked and alive. */
+/* box/ahead.c: it is parked and alive; it has taken what GO gave it. */
 bool rt_ahead_waits(const struct rt_keeper *k);
+int rt_ahead_await_taken(struct rt_keeper *k, struct retort_error *err);
 
 /* box/arm.c: ends every process of the box. Fails when one would not die in five seconds. */
 int rt_keeper_kill_box(struct rt_keeper *k, struct retort_error *err);

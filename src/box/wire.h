@@ -5,7 +5,7 @@
  *   engine --(jail socket)--> jailer     MAKE, FREEZE             <-- HELLO, MADE, FAIL
  *   engine --(slot socket)--> keeper     START, KILL, RECYCLE,    <-- READY, END, FAIL,
  *                                        FETCH, HURRY                 FETCHED
- *   keeper --(init socket)--> init       ARM, GO                  <-- PARKED, BAD_EXEC, EXITED
+ *   keeper --(init socket)--> init       ARM, GO                  <-- PARKED, TAKEN, BAD_EXEC, EXITED
  *
  * Where guests are forks of a frozen interpreter (src/pool), these besides:
  *
@@ -46,6 +46,7 @@ enum rt_wire_op {
         RT_FETCH,     /* engine: what did the first step leave? */
         RT_FETCHED,   /* keeper: this; descriptor: the files, as a plan has them */
         RT_FORKED,    /* zygote: the process that it has forked, as it sees it */
+        RT_TAKEN,     /* a program that was started ahead: it has its GO, and the run begins */
         RT_HURRY,     /* engine: somebody waits for the program that is being started ahead */
         RT_WIRE_OPS   /* one more than the last */
 };

@@ -98,6 +98,9 @@ static void await_program(void) {
             message.op != RT_GO || fds[RT_START_FDS - 1] < 0)
                 _exit(126);
         ahead.gone = true;
+        message.op = RT_TAKEN;
+        if (rt_wire_send(RT_FORKSERVER_SOCKET, &message, NULL, 0) < 0)
+                _exit(126);
         if (take_program(fds[0]) < 0 || limit(&message.limits) < 0 || rt_guest_take(fds, false) < 0)
                 die_with(errno);
         for (int i = 0; i < RT_START_FDS; i++)
