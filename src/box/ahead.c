@@ -7,6 +7,8 @@
  * What it uses until then is nobody's: the meters are read when it goes. It is less urgent than any run until it waits, or
  * somebody waits for it.
  */
+#include "box/ahead.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/resource.h>
@@ -15,7 +17,6 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
-#include "box/keeper.h"
 
 enum { AHEAD_MS = 8000, /* the engine waits for ten seconds */ LESS_URGENT = 19 };
 

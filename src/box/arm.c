@@ -22,9 +22,11 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
+#include "box/ahead.h"
 #include "box/forked.h"
 #include "box/init.h"
 #include "box/keeper.h"
+#include "box/procs.h"
 #include "box/root.h"
 
 enum { DEATH_MS = 5000 };

@@ -82,21 +82,6 @@ int rt_frozen_await(struct rt_frozen *frozen, int timeout_ms, struct retort_erro
 bool rt_frozen_alive(const struct rt_frozen *frozen);
 struct rt_frozen *rt_frozen_free(struct rt_frozen *frozen);
 
-/* ---- programs that are started ahead ---- */
-
-/* One that a slot starts before there is anything for it to run, which loads what it needs and waits. */
-struct rt_ahead;
-
-/* argv and env are as for a step; nothing is started yet. */
-int rt_ahead_new(const char *const *argv, const char *const *env, struct rt_ahead **ret_ahead, struct retort_error *err);
-struct rt_ahead *rt_ahead_free(struct rt_ahead *ahead);
-
-/* What it took to start one: until it waited. */
-struct rt_ahead_cost {
-        uint64_t cpu_ns;
-        uint64_t memory_bytes;
-};
-
 /* ---- slot ---- */
 
 struct rt_slot;
@@ -154,14 +139,6 @@ int rt_slot_fetch(struct rt_slot *slot, struct rt_plan *ret_left, struct retort_
  * had: rt_slot_forked tells, once it was waited for. An error (also "something odd was seen") means: throw it away. */
 int rt_slot_recycle(struct rt_slot *slot, struct rt_frozen *frozen, struct retort_error *err);
 int rt_slot_await(struct rt_slot *slot, struct retort_error *err);
-/* The same first half for a slot whose parked process is to be this program: rt_slot_ahead tells. It is started less urgently
- * than what runs, until rt_slot_hurry. */
-int rt_slot_recycle_ahead(struct rt_slot *slot, const struct rt_ahead *ahead, struct retort_error *err);
-void rt_slot_hurry(struct rt_slot *slot);
-/* Whether a program that was started ahead waits in it, and what that took. */
-bool rt_slot_ahead(const struct rt_slot *slot, struct rt_ahead_cost *ret_cost);
-/* The end of what the one that was last started ahead has written to its stderr until it waited, on one line. */
-void rt_slot_last_words(const struct rt_slot *slot, char ret[256]);
 /* Which interpreter the parked process is a fork of, as rt_frozen_serial gives it; 0: of none. */
 uint32_t rt_slot_forked(const struct rt_slot *slot);
 uint32_t rt_frozen_serial(const struct rt_frozen *frozen);

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
+#include "box/ahead.h"
 #include "box/forked.h"
 #include "box/plan.h"
 #include "box/root.h"

@@ -109,14 +109,6 @@ struct rt_wire_message rt_keeper_who(const struct rt_keeper *k, enum rt_wire_op 
 static inline int rt_keeper_guest_socket(const struct rt_keeper *k) {
         return k->forked ? k->zygote : k->init_socket;
 }
-/* box/ahead.c: which program is to be started ahead from now on; both descriptors are taken. */
-void rt_ahead_take(struct rt_keeper *k, int program, int words);
-/* box/ahead.c: turns the parked process into it, and waits until it is parked again. */
-int rt_ahead_arm(struct rt_keeper *k, struct retort_error *err);
-/* box/ahead.c: it is parked and alive; it has taken what GO gave it. */
-bool rt_ahead_waits(const struct rt_keeper *k);
-int rt_ahead_await_taken(struct rt_keeper *k, struct retort_error *err);
-
 /* box/arm.c: ends every process of the box. Fails when one would not die in five seconds. */
 int rt_keeper_kill_box(struct rt_keeper *k, struct retort_error *err);
 
@@ -152,15 +144,3 @@ void rt_keeper_private_measure(struct rt_keeper *k);
  * 0755 below the work directory is RETORT_E_INPUT. */
 enum { RT_FETCH_MAX_BYTES = 8 << 20 }; /* the keeper and the engine hold it outside of the guest's limits */
 int rt_keeper_fetch(struct rt_keeper *k, int *ret_plan, struct retort_error *err);
-
-/* box/procs.c: for hosts without cgroups: sums over the box's processes, from /proc. */
-struct rt_procs {
-        uint64_t cpu_ns;
-        uint64_t rss_bytes;
-        uint64_t threads;
-};
-void rt_procs_read(const struct rt_keeper *k, struct rt_procs *ret_procs);
-/* All processes and threads of a user that can be seen. */
-uint32_t rt_tasks_of_user(uid_t uid);
-/* Whether there is no such process any more; one that is dead and that nobody has waited for is none. */
-bool rt_process_gone(pid_t pid);

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "box/box.h"
+#include "box/pooled.h"
 
 struct rt_ahead {
         int plan;

@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "box/keeper.h"
+#include "box/procs.h"
 #include "box/seccomp.h"
 
 enum {

@@ -23,7 +23,7 @@
 
 #include <stdint.h>
 
-#include "box/box.h"
+#include "box/pooled.h"
 
 enum rt_wire_op {
         RT_HELLO = 1, /* jailer: what isolation there is */

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "box/box.h"
+#include "engine/pools.h"
 #include "lang/lang.h"
 #include "retort.h"
 
@@ -19,13 +20,6 @@ enum { RT_ENGINE_MAX_SLOTS = 128, RT_ENGINE_MAX_RUNTIMES = 256, RT_ENGINE_POOL_P
 struct rt_toolchain {
         enum { RT_TOOLCHAIN_UNASKED, RT_TOOLCHAIN_ASKING, RT_TOOLCHAIN_KNOWN } state;
         char version[64];
-};
-
-/* What is known of the pool of a runtime whose interpreter is started ahead. */
-struct rt_pool {
-        struct rt_ahead *ahead; /* what its slots start; NULL: nobody has asked for it */
-        double rate;            /* requests a second, lately */
-        struct rt_ahead_cost cost; /* of the last that was started */
 };
 
 /* The frozen interpreter of a runtime, or those that are started ahead. */
@@ -124,19 +118,6 @@ struct rt_frozen *rt_engine_frozen(struct retort_engine *engine, int kind);
 void rt_engine_warm_missed(struct retort_engine *engine, int kind);
 void rt_engine_warm_age(struct retort_engine *engine);
 void rt_engine_warm_close(struct retort_engine *engine);
-/* engine/pools.c, with the lock held but for the first: whether slots of this kind hold what was started ahead; a request for one
- * came (RT_KIND_COLD: there is to be none); how many slots are to be ready. */
-bool rt_engine_is_pool(const struct retort_engine *engine, int kind);
-int rt_engine_pool_kind(struct retort_engine *engine, const struct rt_runtime *runtime, int kind);
-unsigned rt_engine_pool_target(const struct retort_engine *engine, int kind);
-unsigned rt_engine_pool_targets(const struct retort_engine *engine);
-/* There is a processor that nobody's program needs. */
-bool rt_engine_pool_may_refill(const struct retort_engine *engine);
-/* A slot that was to hold one was waited for: it does, or does not. */
-void rt_engine_pool_result(struct retort_engine *engine, int kind, struct rt_slot *slot);
-/* Waits until one is ready: as retort_engine_warm. */
-int rt_engine_pool_await(struct retort_engine *engine, int kind, uint64_t deadline_ns, struct retort_error *err);
-
 /* Whether a failure was so lately that nothing is to be tried. */
 bool rt_engine_warm_resting(const struct rt_warm *warm);
 

@@ -15,6 +15,7 @@
 
 enum {
         IDLE_S = 300,   /* unused that long, none is kept: each holds some megabytes, and starts in less than a second */
+        TRIM_S = 30,    /* more than are needed are kept so long after the last request: to start one anew costs more */
         MEMORY_S = 10,  /* how long a request counts for the rate */
         SPREAD = 2,     /* requests do not come evenly */
 };
@@ -75,19 +76,38 @@ static uint64_t held_by_others(const struct retort_engine *engine, int but) {
         return sum;
 }
 
+/* How many there may be, whoever wants them. */
+static unsigned most(const struct retort_engine *engine, int kind) {
+        const struct rt_warm *w = &engine->warm[kind];
+        if (w->pool.cost.memory_bytes == 0)
+                return engine->warm_slots; /* none was started yet */
+        uint64_t others = held_by_others(engine, kind);
+        uint64_t fit = others < engine->pool_bytes ? (engine->pool_bytes - others) / w->pool.cost.memory_bytes : 0;
+        return fit < engine->warm_slots ? (unsigned)fit : engine->warm_slots;
+}
+
+static bool is_unused_for(const struct rt_warm *w, uint64_t now, uint64_t s) {
+        return now - w->used_ns > s * 1000000000u;
+}
+
 unsigned rt_engine_pool_target(const struct retort_engine *engine, int kind) {
         const struct rt_warm *w = &engine->warm[kind];
         uint64_t now = rt_now_ns();
-        if (!w->pool.ahead || rt_engine_warm_resting(w) || now - w->used_ns > IDLE_S * 1000000000ull)
+        if (!w->pool.ahead || rt_engine_warm_resting(w) || is_unused_for(w, now, IDLE_S))
                 return 0;
         double meanwhile = decayed(w, now) * (double)w->pool.cost.cpu_ns / 1e9 * SPREAD;
-        unsigned most = engine->warm_slots;
-        if (w->pool.cost.memory_bytes > 0) {
-                uint64_t others = held_by_others(engine, kind);
-                uint64_t fit = others < engine->pool_bytes ? (engine->pool_bytes - others) / w->pool.cost.memory_bytes : 0;
-                most = fit < most ? (unsigned)fit : most;
-        }
-        return meanwhile + 1 < most ? (unsigned)meanwhile + 1 : most;
+        unsigned may = most(engine, kind);
+        return meanwhile + 1 < may ? (unsigned)meanwhile + 1 : may;
+}
+
+unsigned rt_engine_pool_excess(const struct retort_engine *engine, int kind) {
+        const struct rt_warm *w = &engine->warm[kind];
+        if (!w->pool.ahead)
+                return 0;
+        bool patient = !is_unused_for(w, rt_now_ns(), TRIM_S);
+        unsigned have = rt_engine_count_kind(engine, kind);
+        unsigned keep = patient ? most(engine, kind) : rt_engine_pool_target(engine, kind);
+        return have > keep ? have - keep : 0;
 }
 
 unsigned rt_engine_pool_targets(const struct retort_engine *engine) {

@@ -130,13 +130,6 @@ static void recycle_one(struct retort_engine *engine) {
         tell_waiting(engine);
 }
 
-static struct rt_ready_slot *find_idle(struct retort_engine *engine, int kind) {
-        for (unsigned i = 0; i < engine->n_idle; i++)
-                if (engine->idle[i].kind == kind)
-                        return &engine->idle[i];
-        return NULL;
-}
-
 /* Counts it before it is there. Lets go of the lock meanwhile. */
 static int make_slot(struct retort_engine *engine, struct rt_ready_slot *ret, struct retort_error *err) {
         *ret = (struct rt_ready_slot){ NULL, RT_KIND_COLD };
@@ -183,11 +176,9 @@ static bool find_scarce(const struct retort_engine *engine, int *ret_kind) {
 /* An interpreter that was started ahead and is not wanted any more goes, and its slot too, if there are enough of the cold. */
 static bool trim_one(struct retort_engine *engine) {
         for (int kind = 0; kind < RT_ENGINE_MAX_RUNTIMES && engine->n_pools > 0; kind++) {
-                if (!rt_engine_is_pool(engine, kind) || rt_engine_count_kind(engine, kind) <= rt_engine_pool_target(engine, kind) ||
-                    !find_idle(engine, kind))
-                        continue;
                 struct rt_ready_slot s;
-                (void)take_kind(engine, engine->idle, &engine->n_idle, kind, &s);
+                if (rt_engine_pool_excess(engine, kind) == 0 || !take_kind(engine, engine->idle, &engine->n_idle, kind, &s))
+                        continue;
                 if (rt_engine_count_kind(engine, RT_KIND_COLD) < engine->warm_slots) {
                         begin_recycle(engine, &s, RT_KIND_COLD);
                 } else {

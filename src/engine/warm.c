@@ -134,7 +134,7 @@ int rt_engine_warm_open(struct retort_engine *engine, const char *languages, str
                 if (!runtime)
                         return rt_wrap(err, err->code, "warm");
                 if (!rt_runtime_can_warm(runtime))
-                        return rt_fail(err, RETORT_E_INPUT, "warm: %s cannot be frozen", name);
+                        return rt_fail(err, RETORT_E_INPUT, "warm: %s cannot be kept warm", name);
                 engine->may_warm[rt_engine_runtime_index(engine, runtime)] = true;
                 (void)rt_engine_warm_kind(engine, runtime);
         }
@@ -149,7 +149,7 @@ int retort_engine_warm(retort_engine *engine, const char *language, int timeout_
                 return err->code;
         int kind = (int)rt_engine_runtime_index(engine, runtime);
         if (!engine->freeze || !engine->may_warm[kind] || !rt_runtime_can_warm(runtime))
-                return rt_fail(err, RETORT_E_INPUT, "%s is not to be frozen here", language);
+                return rt_fail(err, RETORT_E_INPUT, "%s is not to be kept warm here", language);
         uint64_t deadline = rt_now_ns() + (uint64_t)(timeout_ms < 0 || timeout_ms > START_MS ? START_MS : timeout_ms) * 1000000u;
         const struct rt_warm *w = &engine->warm[kind];
         bool have = rt_engine_warm_kind(engine, runtime) == kind;

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "lang/runtime.h"
+#include "lang/warm.h"
 
 enum { MAX_FILE = 256 * 1024 };
 
@@ -290,17 +291,8 @@ static const struct rt_yaml_key step_keys[] = {
         { "limits", rt_yaml_read_map, offsetof(struct rt_step_def, limits), .keys = limit_keys },
         { 0 },
 };
-static int read_start(const struct rt_yaml *yaml, const struct rt_yaml_node *node, const struct rt_yaml_key *key, void *target) {
-        const char *text = NULL;
-        int r = rt_yaml_read_text(yaml, node, key, &text);
-        if (r < 0)
-                return r;
-        *(bool *)target = strcmp(text, "pool") == 0;
-        return *(bool *)target || strcmp(text, "fork") == 0 ? 0 : rt_yaml_fail(yaml, node, "'start' is fork or pool, not '%s'", text);
-}
-
 static const struct rt_yaml_key warm_keys[] = {
-        { "start", read_start, AT(warm.pool) - AT(warm) },
+        { "start", rt_warm_read_start, AT(warm.pool) - AT(warm) },
         { "entry", read_file_name, AT(warm.entry) - AT(warm) },
         { "first", rt_yaml_read_text, AT(warm.first) - AT(warm) },
         { "cold_code", rt_yaml_read_texts, AT(warm.cold_code) - AT(warm) },

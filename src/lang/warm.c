@@ -8,6 +8,15 @@
 #include "lang/request.h"
 #include "lang/warm.h"
 
+int rt_warm_read_start(const struct rt_yaml *yaml, const struct rt_yaml_node *node, const struct rt_yaml_key *key, void *target) {
+        const char *text = NULL;
+        int r = rt_yaml_read_text(yaml, node, key, &text);
+        if (r < 0)
+                return r;
+        *(bool *)target = strcmp(text, "pool") == 0;
+        return *(bool *)target || strcmp(text, "fork") == 0 ? 0 : rt_yaml_fail(yaml, node, "'start' is fork or pool, not '%s'", text);
+}
+
 bool rt_runtime_is_pooled(const struct rt_runtime *runtime) {
         return runtime->warm.pool;
 }

@@ -115,6 +115,82 @@ static void a_good_file_loads(void **state) {
         assert_null(rt_lang_free(set));
 }
 
+/* The good text with this before its diagnostics. */
+static int load_warm(const char *warm, struct rt_lang_set **ret_set, struct retort_error *err) {
+        char to[600];
+        (void)snprintf(to, sizeof to, "%sdiagnostics:\n", warm);
+        rt_auto_free char *text = changed("diagnostics:\n", to);
+        return load_text(text, ret_set, err);
+}
+
+static bool can_start_ahead(const struct rt_runtime *toy, struct retort_request request) {
+        rt_auto_arena struct rt_arena arena = { 0 };
+        struct rt_lang_plan plan;
+        request.language = "toy";
+        if (!request.n_files && !request.code.size)
+                request.code = (struct retort_bytes){ "x", 1 };
+        assert_int_equal(rt_lang_plan(toy, &request, &places, &no_ceilings, &arena, &plan, NULL), 0);
+        if (plan.can_fork)
+                assert_string_equal(plan.steps[0].fork_argv[0], "main.toy");
+        return plan.can_fork;
+}
+
+static void what_can_be_started_ahead_is_told_apart(void **state) {
+        (void)state;
+        struct retort_error err = { 0 };
+        struct rt_lang_set *set = NULL;
+        assert_int_equal(load_warm("warm:\n  start: pool\n  argv: [x]\n  args: ['{entry}']\n  entry: main.toy\n  first: \"\\uFEFF\"\n"
+                                   "  cold_code: ['#!']\n  cold_env: ['TOY_*']\n  least: {memory_bytes: 32 MiB}\n", &set, &err), 0);
+        const struct rt_runtime *toy = rt_lang_find(set, "toy", &err);
+        assert_true(rt_runtime_can_warm(toy) && rt_runtime_is_pooled(toy));
+        static const char *const args[] = { "a" }, *const env[] = { "TOY_X=1" }, *const other[] = { "TOY=1" };
+        static const struct retort_file named[] = { { "main.toy", { "x", 1 } } }, elsewhere[] = { { "a/main.toy", { "x", 1 } } };
+        assert_true(can_start_ahead(toy, (struct retort_request){ 0 }));
+        assert_true(can_start_ahead(toy, (struct retort_request){ .files = named, .n_files = 1 }));
+        assert_true(can_start_ahead(toy, (struct retort_request){ .env = other, .n_env = 1 }));
+        assert_true(can_start_ahead(toy, (struct retort_request){ .code = { "#", 1 } }));
+        assert_false(can_start_ahead(toy, (struct retort_request){ .code = { "#! sh", 5 } }));
+        assert_false(can_start_ahead(toy, (struct retort_request){ .files = elsewhere, .n_files = 1 }));
+        assert_false(can_start_ahead(toy, (struct retort_request){ .args = args, .n_args = 1 }));
+        assert_false(can_start_ahead(toy, (struct retort_request){ .env = env, .n_env = 1 }));
+        assert_false(can_start_ahead(toy, (struct retort_request){ .terminal_columns = 80 }));
+        assert_false(can_start_ahead(toy, (struct retort_request){ .limits = { .memory_bytes = 16 << 20 } }));
+        rt_auto_arena struct rt_arena arena = { 0 };
+        struct rt_lang_step step;
+        assert_int_equal(rt_lang_warm(toy, &places, &no_ceilings, &arena, &step, &err), 0);
+        size_t n = 0;
+        while (step.env[n])
+                n++;
+        assert_string_equal(step.env[n - 2], "RETORT_MAIN=main.toy");
+        assert_string_equal(step.env[n - 1], "RETORT_FIRST=\xef\xbb\xbf");
+        assert_null(rt_lang_free(set));
+        assert_int_equal(load_warm("warm:\n  argv: [x]\n  args: ['{entry}', '{args}']\n", &set, &err), 0);
+        toy = rt_lang_find(set, "toy", &err);
+        assert_true(rt_runtime_can_warm(toy) && !rt_runtime_is_pooled(toy));
+        assert_true(can_start_ahead(toy, (struct retort_request){ .args = args, .n_args = 1 }));
+        assert_null(rt_lang_free(set));
+}
+
+static void mistakes_in_warm_have_their_place(void **state) {
+        (void)state;
+        static const struct {
+                const char *warm, *words;
+        } rows[] = {
+                { "warm: {start: maybe, argv: [x], args: ['{entry}']}\n", ":17:15: 'start' is fork or pool, not 'maybe'" },
+                { "warm: {argv: [x], args: ['{entry}'], entry: main.toy}\n", "'entry' and 'first' are for 'start: pool'" },
+                { "warm: {argv: [x], args: ['{entry}'], first: y}\n", "'entry' and 'first' are for 'start: pool'" },
+                { "warm: {start: pool, argv: [x], args: ['{entry}'], entry: a/b}\n", "'entry' must be a file name without a folder" },
+                { "compile: {argv: [x]}\nwarm: {start: pool, argv: [x], args: ['{entry}']}\n", "'start: pool' is for runtimes without 'compile'" },
+        };
+        for (size_t i = 0; i < RT_LEN(rows); i++) {
+                struct retort_error err = { 0 };
+                struct rt_lang_set *set = NULL;
+                assert_int_equal(load_warm(rows[i].warm, &set, &err), RETORT_E_INPUT);
+                if (!strstr(err.message, rows[i].words))
+                        fail_msg("%s does not say: %s", err.message, rows[i].words);
+        }
+}
+
 static void outputs_are_names_or_names_anywhere(void **state) {
         (void)state;
         static const char *const outputs[] = { "program", "lib*.so", "**/*.class", NULL };
@@ -695,6 +771,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_good_file_loads),
                 cmocka_unit_test(every_mistake_has_its_place),
+                cmocka_unit_test(what_can_be_started_ahead_is_told_apart),
+                cmocka_unit_test(mistakes_in_warm_have_their_place),
                 cmocka_unit_test(outputs_are_names_or_names_anywhere),
                 cmocka_unit_test(the_first_installed_program_speaks),
                 cmocka_unit_test(the_usual_one_stays_when_the_request_speaks_to_it),
