@@ -56,8 +56,6 @@ void rt_cgroup_remove(const struct rt_cgroup_base *base, unsigned slot);
 
 /* Keeper: a group with counters at nothing for the next box. */
 int rt_cgroup_renew(struct rt_cgroup *cgroup, struct retort_error *err);
-/* Keeper: the peak of memory is what is held now, where the kernel allows that. */
-void rt_cgroup_forget_peak(const struct rt_cgroup *cgroup);
 /* In the new process, v1: joins the group. (v2: it was cloned into cgroup->leaf.) 0, or -1 with errno. */
 int rt_cgroup_join(const struct rt_cgroup *cgroup);
 /* Files that a process writes "0" into to be in the box's group (to be closed with rt_close), at most
@@ -78,6 +76,8 @@ struct rt_meter {
 };
 /* split: the two parts of CPU time as well; else they are left alone. */
 void rt_cgroup_read(const struct rt_cgroup *cgroup, bool split, struct rt_meter *ret_meter);
+/* The peak of memory is from now on that of what comes, where the kernel can do that. */
+void rt_cgroup_forget_peak(const struct rt_cgroup *cgroup);
 /* A descriptor that becomes POLLPRI when a fork is refused, or -1. */
 int rt_cgroup_forks_fd(const struct rt_cgroup *cgroup);
 /* How many processes there are now, the box's first one not counted. */

@@ -14,7 +14,7 @@
 #include "lang/lang.h"
 #include "retort.h"
 
-enum { RT_ENGINE_MAX_SLOTS = 128, RT_ENGINE_MAX_RUNTIMES = 256, RT_ENGINE_POOL_PART = 16 /* of the host's memory */ };
+enum { RT_ENGINE_MAX_SLOTS = 128, RT_ENGINE_MAX_CONTEXTS = 1024, RT_ENGINE_MAX_RUNTIMES = 256, RT_ENGINE_POOL_PART = 16 /* of the host's memory */ };
 
 /* What is known of a runtime's toolchain; filled by box/toolchain.c. */
 struct rt_toolchain {
@@ -22,7 +22,11 @@ struct rt_toolchain {
         char version[64];
 };
 
-/* The frozen interpreter of a runtime, or those that are started ahead. */
+/* What a slot holds: a fork, or what was started ahead, for the programs of the runtime of that number;
+ * RT_ENGINE_MAX_RUNTIMES more: a fork for its contexts; or none. */
+enum { RT_KIND_COLD = -1, RT_ENGINE_KINDS = 2 * RT_ENGINE_MAX_RUNTIMES };
+
+/* The frozen interpreter of a kind, or those that are started ahead. */
 struct rt_warm {
         struct rt_pool pool;
         struct rt_frozen *frozen; /* NULL: none */
@@ -34,8 +38,6 @@ struct rt_warm {
         uint64_t forks;           /* guests that this one's zygotes made, about */
         char why[256];            /* the last failure */
 };
-
-enum { RT_KIND_COLD = -1 }; /* what a slot holds: a fork, or one started ahead, for the runtime of that number, or none */
 
 struct rt_ready_slot {
         struct rt_slot *slot;
@@ -51,7 +53,7 @@ struct retort_engine {
         unsigned cpus;
         uint64_t pool_bytes; /* what interpreters that were started ahead may hold, all together */
         bool freeze; /* interpreters may be frozen: those in may_warm, or any */
-        bool may_warm[RT_ENGINE_MAX_RUNTIMES];
+        bool may_warm[RT_ENGINE_KINDS];
         const char *missing[RT_BOX_MECHANISMS]; /* names of what is not active, for every outcome */
         size_t n_missing;
 
@@ -70,10 +72,11 @@ struct retort_engine {
         bool awaited_for_run;         /* so does a run, which will have it */
         unsigned n_slots; /* idle, dirty, in use, or being made */
         unsigned n_used;  /* held by runs: at most max_slots */
+        unsigned n_lent;  /* held by contexts: at most RT_ENGINE_MAX_CONTEXTS */
         struct rt_run *runs; /* all that go on */
         unsigned n_asking;   /* threads that ask a toolchain's version, watch what it reads, or start an interpreter to be frozen */
         struct rt_toolchain toolchains[RT_ENGINE_MAX_RUNTIMES];
-        struct rt_warm warm[RT_ENGINE_MAX_RUNTIMES];
+        struct rt_warm warm[RT_ENGINE_KINDS];
         unsigned n_frozen;
         unsigned n_pools; /* runtimes that have one */
         struct rt_cache *cache; /* NULL: nothing is kept */
@@ -107,9 +110,14 @@ unsigned rt_engine_count_kind(const struct retort_engine *engine, int kind);
 /* Gives it back to be recycled, so that it holds a fork of this kind again, or thrown away if anything odd happened in it. */
 void rt_engine_slot_give(struct retort_engine *engine, struct rt_slot *slot, int kind, bool odd);
 
-/* engine/warm.c: which kind of slot a request of this runtime would have; starts to freeze its interpreter if nobody has,
+/* The same for what lasts, and so is not counted among the runs: a context. Blocks for as long as a box takes to be made. */
+int rt_engine_slot_lend(struct retort_engine *engine, int kind, struct rt_slot **ret_slot, const char **ret_start,
+                        struct retort_error *err);
+void rt_engine_slot_return(struct retort_engine *engine, struct rt_slot *slot, int kind, bool odd);
+
+/* engine/warm.c: which kind of slot a program or a context of this runtime would have; starts to freeze its interpreter if nobody has,
  * and somebody is to. RT_KIND_COLD as long as there is none. */
-int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *runtime);
+int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *runtime, bool runner);
 /* Reads retort_config.warm and begins to freeze what it names. */
 int rt_engine_warm_open(struct retort_engine *engine, const char *languages, struct retort_error *err);
 /* With the engine's lock held: the interpreter of a kind, or NULL; a slot that should have held a fork of it does not;
@@ -118,9 +126,6 @@ struct rt_frozen *rt_engine_frozen(struct retort_engine *engine, int kind);
 void rt_engine_warm_missed(struct retort_engine *engine, int kind);
 void rt_engine_warm_age(struct retort_engine *engine);
 void rt_engine_warm_close(struct retort_engine *engine);
-/* Whether a failure was so lately that nothing is to be tried. */
-bool rt_engine_warm_resting(const struct rt_warm *warm);
-
 /* The runtime's number in the engine's tables. */
 size_t rt_engine_runtime_index(struct retort_engine *engine, const struct rt_runtime *runtime);
 
@@ -128,6 +133,11 @@ size_t rt_engine_runtime_index(struct retort_engine *engine, const struct rt_run
  * until rt_engine_run_end: making a slot as new competes with telling whoever waits. */
 int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struct retort_error *err);
 void rt_engine_run_end(struct rt_run *run);
+/* What every outcome has: an id, the language, the isolation. 0, or RETORT_E_NOMEM. */
+struct rt_model_outcome;
+int rt_engine_begin_outcome(struct retort_engine *engine, const struct rt_runtime *runtime, struct rt_model_outcome *made);
+/* A new id: RT_MODEL_ID_SIZE bytes. */
+void rt_engine_new_id(char ret_id[]);
 /* Checks a request without running it. */
 int rt_engine_check(struct retort_engine *engine, const struct retort_request *request, struct retort_error *err);
 bool rt_run_cancelled(const struct rt_run *run);

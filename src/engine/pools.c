@@ -34,7 +34,7 @@ static int prepare(struct retort_engine *engine, const struct rt_runtime *runtim
         rt_auto_arena struct rt_arena arena = { 0 };
         const struct rt_lang_places places = { "/work", "/tmp", "/retort" };
         struct rt_lang_step step;
-        int r = rt_lang_warm(runtime, &places, &engine->ceilings, &arena, &step, err);
+        int r = rt_lang_warm(runtime, false, &places, &engine->ceilings, &arena, &step, err);
         return r < 0 ? r : rt_ahead_new(step.argv, step.env, ret_ahead, err);
 }
 

@@ -291,20 +291,28 @@ static const struct rt_yaml_key step_keys[] = {
         { "limits", rt_yaml_read_map, offsetof(struct rt_step_def, limits), .keys = limit_keys },
         { 0 },
 };
+#define WARM(member) offsetof(struct rt_warm_def, member)
 static const struct rt_yaml_key warm_keys[] = {
-        { "start", rt_warm_read_start, AT(warm.pool) - AT(warm) },
-        { "entry", read_file_name, AT(warm.entry) - AT(warm) },
-        { "first", rt_yaml_read_text, AT(warm.first) - AT(warm) },
-        { "cold_code", rt_yaml_read_texts, AT(warm.cold_code) - AT(warm) },
-        { "argv", read_node, AT(warm.step.argv_node) - AT(warm), .required = true },
-        { "env", read_node, AT(warm.step.env_node) - AT(warm) },
-        { "args", read_node, AT(warm.args_node) - AT(warm), .required = true },
-        { "compile_args", read_node, AT(warm.compile_args_node) - AT(warm) },
-        { "cold_compile_args", rt_yaml_read_texts, AT(warm.cold_compile_args) - AT(warm) },
-        { "preload", rt_yaml_read_texts, AT(warm.preload) - AT(warm) },
-        { "cold_env", rt_yaml_read_texts, AT(warm.cold_env) - AT(warm) },
-        { "least", rt_yaml_read_map, AT(warm.least) - AT(warm), .keys = limit_keys },
-        { "same_limits", read_limit_names, AT(warm.same_limits) - AT(warm) },
+        { "start", rt_warm_read_start, WARM(pool) },
+        { "entry", read_file_name, WARM(entry) },
+        { "first", rt_yaml_read_text, WARM(first) },
+        { "cold_code", rt_yaml_read_texts, WARM(cold_code) },
+        { "argv", read_node, WARM(step.argv_node), .required = true },
+        { "env", read_node, WARM(step.env_node) },
+        { "args", read_node, WARM(args_node), .required = true },
+        { "compile_args", read_node, WARM(compile_args_node) },
+        { "cold_compile_args", rt_yaml_read_texts, WARM(cold_compile_args) },
+        { "preload", rt_yaml_read_texts, WARM(preload) },
+        { "cold_env", rt_yaml_read_texts, WARM(cold_env) },
+        { "least", rt_yaml_read_map, WARM(least), .keys = limit_keys },
+        { "same_limits", read_limit_names, WARM(same_limits) },
+        { 0 },
+};
+static const struct rt_yaml_key runner_keys[] = {
+        { "argv", read_node, AT(runner.step.argv_node) - AT(runner), .required = true },
+        { "env", read_node, AT(runner.step.env_node) - AT(runner) },
+        { "limits", rt_yaml_read_map, AT(runner.step.limits) - AT(runner), .keys = limit_keys },
+        { "warm", rt_yaml_read_map, AT(runner.warm) - AT(runner), .keys = warm_keys },
         { 0 },
 };
 static const struct rt_yaml_key runtime_keys[] = {
@@ -317,6 +325,7 @@ static const struct rt_yaml_key runtime_keys[] = {
         { "compile", rt_yaml_read_map, AT(compile), .keys = compile_keys },
         { "run", rt_yaml_read_map, AT(run), .required = true, step_keys },
         { "warm", rt_yaml_read_map, AT(warm), .keys = warm_keys },
+        { "runner", rt_yaml_read_map, AT(runner), .keys = runner_keys },
         { "diagnostics", read_diagnostics, AT(diagnostics) },
         { 0 },
 };
@@ -366,21 +375,15 @@ static int read_step(const struct rt_yaml *yaml, struct rt_step_def *step) {
         return r < 0 ? r : read_env(yaml, step);
 }
 
-static int read_warm(const struct rt_yaml *yaml, struct rt_runtime *runtime) {
-        if (!runtime->warm.args_node)
+static int read_warm(const struct rt_yaml *yaml, struct rt_warm_def *warm) {
+        if (!warm->args_node)
                 return 0;
-        if (!runtime->warm.pool && (runtime->warm.entry || runtime->warm.first))
-                return rt_yaml_fail(yaml, runtime->warm.args_node, "'entry' and 'first' are for 'start: pool'");
-        if (runtime->warm.pool && runtime->compile.argv_node)
-                return rt_yaml_fail(yaml, runtime->warm.args_node, "'start: pool' is for runtimes without 'compile'");
-        int r = read_step(yaml, &runtime->warm.step);
+        int r = rt_warm_check(yaml, ((struct loading *)yaml->userdata)->runtime, warm);
+        r = r < 0 ? r : read_step(yaml, &warm->step);
         if (r == 0)
-                r = read_list(yaml, runtime->warm.args_node, "'args' needs at least the file that is run",
-                              &runtime->warm.args, &runtime->warm.n_args);
-        if (r == 0 && runtime->warm.compile_args_node)
-                r = read_list(yaml, runtime->warm.compile_args_node, "'compile_args' needs at least one word",
-                              &runtime->warm.compile_args, &runtime->warm.n_compile_args);
-        return r;
+                r = read_list(yaml, warm->args_node, "'args' needs at least the file that is run", &warm->args, &warm->n_args);
+        return r < 0 || !warm->compile_args_node ? r : read_list(yaml, warm->compile_args_node, "'compile_args' needs at least one word",
+                                                                 &warm->compile_args, &warm->n_compile_args);
 }
 
 /* ---- files and folders ------------------------------------------------------------------------- */
@@ -412,7 +415,9 @@ static int load_one(struct rt_lang_set *set, int dir_fd, const char *dir, const 
         r = r < 0 ? r : rt_yaml_walk(&yaml, root, runtime_keys, runtime);
         r = r < 0 ? r : read_step(&yaml, &runtime->compile);
         r = r < 0 ? r : read_step(&yaml, &runtime->run);
-        r = r < 0 ? r : read_warm(&yaml, runtime);
+        r = r < 0 ? r : read_warm(&yaml, &runtime->warm);
+        r = r < 0 ? r : read_step(&yaml, &runtime->runner.step);
+        r = r < 0 ? r : read_warm(&yaml, &runtime->runner.warm);
         if (r == 0)
                 set->runtimes[set->n++] = runtime;
         return r;

@@ -142,7 +142,7 @@ static void what_can_be_started_ahead_is_told_apart(void **state) {
         assert_int_equal(load_warm("warm:\n  start: pool\n  argv: [x]\n  args: ['{entry}']\n  entry: main.toy\n  first: \"\\uFEFF\"\n"
                                    "  cold_code: ['#!']\n  cold_env: ['TOY_*']\n  least: {memory_bytes: 32 MiB}\n", &set, &err), 0);
         const struct rt_runtime *toy = rt_lang_find(set, "toy", &err);
-        assert_true(rt_runtime_can_warm(toy) && rt_runtime_is_pooled(toy));
+        assert_true(rt_runtime_can_warm(toy, false) && rt_runtime_is_pooled(toy));
         static const char *const args[] = { "a" }, *const env[] = { "TOY_X=1" }, *const other[] = { "TOY=1" };
         static const struct retort_file named[] = { { "main.toy", { "x", 1 } } }, elsewhere[] = { { "a/main.toy", { "x", 1 } } };
         assert_true(can_start_ahead(toy, (struct retort_request){ 0 }));
@@ -157,7 +157,7 @@ static void what_can_be_started_ahead_is_told_apart(void **state) {
         assert_false(can_start_ahead(toy, (struct retort_request){ .limits = { .memory_bytes = 16 << 20 } }));
         rt_auto_arena struct rt_arena arena = { 0 };
         struct rt_lang_step step;
-        assert_int_equal(rt_lang_warm(toy, &places, &no_ceilings, &arena, &step, &err), 0);
+        assert_int_equal(rt_lang_warm(toy, false, &places, &no_ceilings, &arena, &step, &err), 0);
         size_t n = 0;
         while (step.env[n])
                 n++;
@@ -166,7 +166,7 @@ static void what_can_be_started_ahead_is_told_apart(void **state) {
         assert_null(rt_lang_free(set));
         assert_int_equal(load_warm("warm:\n  argv: [x]\n  args: ['{entry}', '{args}']\n", &set, &err), 0);
         toy = rt_lang_find(set, "toy", &err);
-        assert_true(rt_runtime_can_warm(toy) && !rt_runtime_is_pooled(toy));
+        assert_true(rt_runtime_can_warm(toy, false) && !rt_runtime_is_pooled(toy));
         assert_true(can_start_ahead(toy, (struct retort_request){ .args = args, .n_args = 1 }));
         assert_null(rt_lang_free(set));
 }
@@ -180,7 +180,7 @@ static void mistakes_in_warm_have_their_place(void **state) {
                 { "warm: {argv: [x], args: ['{entry}'], entry: main.toy}\n", "'entry' and 'first' are for 'start: pool'" },
                 { "warm: {argv: [x], args: ['{entry}'], first: y}\n", "'entry' and 'first' are for 'start: pool'" },
                 { "warm: {start: pool, argv: [x], args: ['{entry}'], entry: a/b}\n", "'entry' must be a file name without a folder" },
-                { "compile: {argv: [x]}\nwarm: {start: pool, argv: [x], args: ['{entry}']}\n", "'start: pool' is for runtimes without 'compile'" },
+                { "compile: {argv: [x]}\nwarm: {start: pool, argv: [x], args: ['{entry}']}\n", "'start: pool' is for programs, and for runtimes without 'compile'" },
         };
         for (size_t i = 0; i < RT_LEN(rows); i++) {
                 struct retort_error err = { 0 };
