@@ -315,25 +315,34 @@ static bool on_engine(struct rt_jailer *j, struct first_slot *first) {
         return known; /* else it says what no engine says */
 }
 
+static void bury_frozen(struct rt_jailer_frozen *frozen) {
+        (void)waitpid(frozen->pid, NULL, __WALL);
+        frozen->pid = 0;
+        frozen->pidfd = rt_close(frozen->pidfd);
+}
+
 /* Waits for the engine, or the end of a keeper or frozen interpreter. timeout_ms bounds it. False when the engine is gone. */
 static bool serve_once(struct rt_jailer *j, struct first_slot *first, int timeout_ms) {
         struct pollfd wait[1 + RT_JAILER_SLOTS + RT_JAILER_FROZEN] = { { .fd = first ? RT_JAILER_SOCKET : -1, .events = POLLIN } };
-        struct pollfd *frozen = wait + 1 + RT_JAILER_SLOTS;
+        unsigned who[RT_LEN(wait)]; /* only those that there are: poll refuses more than RLIMIT_NOFILE entries, used or not */
+        unsigned n = 1;
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
-                wait[i + 1] = (struct pollfd){ .fd = j->slots[i].keeper > 0 ? j->slots[i].pidfd : -1, .events = POLLIN };
-        for (unsigned i = 0; i < RT_JAILER_FROZEN; i++)
-                frozen[i] = (struct pollfd){ .fd = j->frozen[i].pid > 0 ? j->frozen[i].pidfd : -1, .events = POLLIN };
-        if (poll(wait, RT_LEN(wait), timeout_ms < 0 ? LOOK_MS : timeout_ms) < 0 && errno != EINTR)
-                return false;
-        for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
-                if (wait[i + 1].revents)
-                        bury(j, i);
-        for (unsigned i = 0; i < RT_JAILER_FROZEN; i++)
-                if (frozen[i].revents) {
-                        (void)waitpid(j->frozen[i].pid, NULL, __WALL);
-                        j->frozen[i].pid = 0;
-                        j->frozen[i].pidfd = rt_close(j->frozen[i].pidfd);
+                if (j->slots[i].keeper > 0) {
+                        who[n] = i;
+                        wait[n++] = (struct pollfd){ .fd = j->slots[i].pidfd, .events = POLLIN };
                 }
+        for (unsigned i = 0; i < RT_JAILER_FROZEN; i++)
+                if (j->frozen[i].pid > 0) {
+                        who[n] = RT_JAILER_SLOTS + i;
+                        wait[n++] = (struct pollfd){ .fd = j->frozen[i].pidfd, .events = POLLIN };
+                }
+        if (poll(wait, n, timeout_ms < 0 ? LOOK_MS : timeout_ms) < 0 && errno != EINTR)
+                return false;
+        for (unsigned i = 1; i < n; i++)
+                if (wait[i].revents && who[i] < RT_JAILER_SLOTS)
+                        bury(j, who[i]);
+                else if (wait[i].revents)
+                        bury_frozen(&j->frozen[who[i] - RT_JAILER_SLOTS]);
         while (reap_orphan(j) > 0) /* what a keeper left that was killed came to us, the subreaper */
                 continue;
         return !wait[0].revents || on_engine(j, first);
