@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -79,7 +80,14 @@ static int await_parked(struct rt_keeper *k, struct retort_error *err) {
         return rt_keeper_expect(k->init_socket, 1ull << RT_PARKED, &message, NULL, err);
 }
 
-int rt_ahead_arm(struct rt_keeper *k, struct retort_error *err) {
+/* Behind what it said itself: the engine reads both. */
+static int tell_why(const struct rt_keeper *k, const struct retort_error *err) {
+        if (k->words >= 0 && err->message[0])
+                (void)rt_write_all(k->words, err->message, strlen(err->message));
+        return err->code;
+}
+
+static int start_ahead(struct rt_keeper *k, struct retort_error *err) {
         if ((k->mechanisms & needed) != needed || k->library < 0 || k->program < 0 || k->words < 0)
                 return rt_fail(err, RETORT_E_ISOLATION, "this host gives no boxes of the kind in which programs wait");
         struct rt_meter before, after;
@@ -96,6 +104,14 @@ int rt_ahead_arm(struct rt_keeper *k, struct retort_error *err) {
         rt_cgroup_forget_peak(&k->cgroup);
         k->ahead = true;
         return 0;
+}
+
+int rt_ahead_arm(struct rt_keeper *k, struct retort_error *ret_err) {
+        struct retort_error err = { 0 };
+        int r = start_ahead(k, &err);
+        if (r < 0 && ret_err)
+                *ret_err = err;
+        return r < 0 ? tell_why(k, &err) : 0;
 }
 
 bool rt_ahead_waits(const struct rt_keeper *k) {
