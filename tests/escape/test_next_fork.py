@@ -213,6 +213,24 @@ def test_one_that_waits_serves_once(engine, corner):
         seen.add(begun)
 
 
+def test_fifty_of_them_leave_no_descriptor_and_no_process(engine, corner):
+    language = engine.language
+    if language not in POOLED:
+        pytest.skip("none waits")
+
+    def held():
+        return len(os.listdir("/proc/self/fd")), len(corner.descendants())
+
+    def ready():
+        return eventually(lambda: len(waiting(corner, language)) == 1, 20)
+    engine.run(HELLO[language], language=language)
+    assert ready()
+    before = held()
+    for _ in range(50):
+        assert engine.run(HELLO[language], language=language)["status"] == "ok"
+    assert ready() and eventually(lambda: held() == before, 20), (before, held())
+
+
 def test_what_it_used_before_it_had_a_program_is_not_charged(engine):
     """A Ruby takes 40 ms to start and PHP 12; a program that waits for none of it hardly anything."""
     language = engine.language
