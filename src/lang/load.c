@@ -293,7 +293,7 @@ static const struct rt_yaml_key step_keys[] = {
 static const struct rt_yaml_key warm_keys[] = {
         { "argv", read_node, AT(warm.step.argv_node) - AT(warm), .required = true },
         { "env", read_node, AT(warm.step.env_node) - AT(warm) },
-        { "args", read_node, AT(warm.args_node) - AT(warm), .required = true },
+        { "args", read_node, AT(warm.args_node) - AT(warm) },
         { "compile_args", read_node, AT(warm.compile_args_node) - AT(warm) },
         { "cold_compile_args", rt_yaml_read_texts, AT(warm.cold_compile_args) - AT(warm) },
         { "preload", rt_yaml_read_texts, AT(warm.preload) - AT(warm) },
@@ -362,10 +362,13 @@ static int read_step(const struct rt_yaml *yaml, struct rt_step_def *step) {
 }
 
 static int read_warm(const struct rt_yaml *yaml, struct rt_runtime *runtime) {
-        if (!runtime->warm.args_node)
+        const struct rt_yaml_node *argv = runtime->warm.step.argv_node;
+        if (!argv)
                 return 0;
+        if (!runtime->warm.args_node && !(runtime->warm.compile_args_node && runtime->compile.argv))
+                return rt_yaml_fail(yaml, argv, "'warm' needs 'args', or 'compile_args' for a 'compile' step");
         int r = read_step(yaml, &runtime->warm.step);
-        if (r == 0)
+        if (r == 0 && runtime->warm.args_node)
                 r = read_list(yaml, runtime->warm.args_node, "'args' needs at least the file that is run",
                               &runtime->warm.args, &runtime->warm.n_args);
         if (r == 0 && runtime->warm.compile_args_node)

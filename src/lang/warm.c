@@ -9,7 +9,7 @@
 #include "lang/warm.h"
 
 bool rt_runtime_can_warm(const struct rt_runtime *runtime) {
-        return runtime->warm.n_args > 0;
+        return runtime->warm.n_args > 0 || runtime->warm.n_compile_args > 0;
 }
 
 static bool listed(const char *const *patterns, const char *word) {
@@ -73,17 +73,16 @@ static int fill_words(struct rt_filling *filling, const struct rt_template *word
 int rt_warm_plan(struct rt_filling *filling, const struct retort_limits *ceilings, struct rt_lang_plan *plan) {
         const struct rt_runtime *runtime = plan->runtime;
         struct rt_lang_step *run = &plan->steps[plan->n_steps - 1];
-        bool compiles = plan->n_steps > 1;
+        bool compiles = plan->n_steps > 1, runs = runtime->warm.n_args > 0;
         if (!rt_runtime_can_warm(runtime) || filling->request->terminal_columns > 0 || !words_fit(runtime, filling->request) ||
-            !limits_fit(runtime, &run->limits, &runtime->run.limits, ceilings))
+            (runs && !limits_fit(runtime, &run->limits, &runtime->run.limits, ceilings)))
                 return 0;
         if (compiles && (runtime->warm.n_compile_args == 0 ||
                          !limits_fit(runtime, &plan->steps[0].limits, &runtime->compile.limits, ceilings)))
                 return 0;
-        int r = fill_words(filling, runtime->warm.args, runtime->warm.n_args, run);
+        int r = runs ? fill_words(filling, runtime->warm.args, runtime->warm.n_args, run) : 0;
         if (r == 0 && compiles)
                 r = fill_words(filling, runtime->warm.compile_args, runtime->warm.n_compile_args, &plan->steps[0]);
-        plan->can_fork = r == 0;
         return r;
 }
 
