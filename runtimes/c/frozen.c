@@ -249,6 +249,7 @@ static unsigned read_names(int fd, char **names) {
 static int serve(char *opened) {
         static char *names[MAX_FILES];
         bool rehearsing;
+        frozen_room();
         int file = rehearse(opened, &rehearsing);
         if (rehearsing)
                 return file;
@@ -303,7 +304,6 @@ __attribute__((constructor)) static void begin_frozen(int argc, char **argv, cha
         static const char *const ours[] = { "LD_PRELOAD", "RETORT_CC_SOURCE", "RETORT_CC_ASSEMBLER", "RETORT_CC_LINKER" };
         for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
                 (void)unsetenv(ours[i]); /* not for the assembler and the linker */
-        frozen_room();
         if (on_exit(at_end, NULL) != 0)
                 give_up("no room");
 }

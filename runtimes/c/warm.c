@@ -2,7 +2,6 @@
  *
  * What the compiler is rehearsed with before it is frozen: a bit of what programs have.
  */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +21,7 @@ static struct node *push(struct node *list, const char *name, double value) {
         if (!made)
                 return list;
         snprintf(made->name, sizeof made->name, "%s", name);
-        made->value = sqrt(value);
+        made->value = value / 3;
         made->next = list;
         return made;
 }
