@@ -1,49 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The frozen compiler. Loaded into GCC's own, unmodified cc1 with LD_PRELOAD, it takes the call with which cc1, once it has
- * started up, opens its source: there the process is frozen and forked by libretort-forkserver, and each fork goes on with
- * the file of a request. What the driver `gcc` does around cc1 is done here: the assembler that reads what cc1 writes, one
- * more cc1 for each further source, and the linker; with the arguments that gcc itself gave to them when it was asked
- * (start.sh). Before anything is frozen a sample is compiled in this way, and must become the same program, byte by byte, as
- * with gcc.
+ * started up, opens its source: there the process is frozen and forked by libretort-forkserver. A fork does what the driver
+ * `gcc` does for a request (drive.c); its own forks return from that call with a source of the request, and are cc1.
+ *
+ * The first of these is made, and has the memory that it will write to, before there is a request. And before anything is
+ * frozen a sample is compiled in this way, and must become the same program, byte by byte, as with gcc.
  */
 #undef _FILE_OFFSET_BITS /* with it, the headers make one of open and open64 */
+#include "frozen.h"
+
 #include <dlfcn.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "frozen.h"
 
 #define PARK "/retort/park"
 #define GO "/retort/go"
 #define EXPORT __attribute__((visibility("default")))
 
-enum { MAX_TOLD = 1 << 20, MAX_FILES = 1024, PATH_ROOM = 256, FD_ROOM = 16 };
-
-extern char **environ;
+enum { MAX_TOLD = 8 << 20, PATH_ROOM = 256, SOURCE_FD = 3, REPORT_FD = 4, MOST_COPIES = 16 };
 
 /* A process has one compiler. */
 static struct {
-        char *source; /* the name that stands for every source: as long as any may be; NULL: not to be frozen */
-        struct frozen_words assembler, linker;
-        enum { NOT_OURS, MAIN, ONE_OF_MANY } role; /* in a fork: which of its processes this is */
-        bool rehearsing;
-        int report;   /* where a rehearsal tells what it touched */
-        int output;   /* the step's stdout while cc1's is the assembler's stdin */
-        pid_t assembling;
-        unsigned failed; /* sources, and what was made of them */
-        unsigned n_objects;
-        char object[MAX_FILES][32];
-} cc = { .report = -1, .output = -1, .assembling = -1 };
+        char *source; /* the name that stands for every source: longer than any may be; NULL: not to be frozen */
+        char *copies[MOST_COPIES];
+        size_t n_copies;
+        bool frozen;  /* what is opened from now on is what it says */
+        bool compiles; /* a fork that is cc1 */
+        int report;   /* in a rehearsal: where to tell what it touched */
+        struct frozen_gcc gcc;
+} cc = { .report = -1 };
 
 static void give_up(const char *why) __attribute__((noreturn));
 static void give_up(const char *why) {
@@ -58,127 +52,109 @@ static int next_open(const char *path, int flags, mode_t mode) {
         return found(path, flags, mode);
 }
 
-/* ---- what the driver does ---- */
+/* ---- what a request is ---- */
 
-/* As gcc says it. */
-static void tell_killed(const char *program, int status) {
-        (void)dprintf(STDERR_FILENO, "gcc: fatal error: %s signal terminated program %s\ncompilation terminated.\n",
-                      strsignal(WTERMSIG(status)), program);
-}
-
-static int await(pid_t pid) {
-        int status = -1;
-        while (pid > 0 && waitpid(pid, &status, 0) < 0)
-                if (errno != EINTR)
-                        return -1;
-        return status;
-}
-
-/* A name as gcc gives to what the assembler makes. */
-static void name_object(unsigned i) {
-        int file = mkstemps(strcpy(cc.object[i], "/tmp/ccXXXXXX.o"), 2);
-        if (file >= 0)
-                (void)close(file);
-        cc.n_objects = i + 1;
-}
-
-/* The assembler, reading from a pipe that becomes cc1's stdout. */
-static pid_t start_assembler(char *object) {
-        posix_spawn_file_actions_t actions;
-        int ends[2];
-        pid_t pid = -1;
-        if (pipe2(ends, O_CLOEXEC) < 0 || posix_spawn_file_actions_init(&actions) != 0)
-                return -1;
-        (void)posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
-        cc.assembler.at[cc.assembler.object] = object;
-        if (posix_spawnp(&pid, cc.assembler.at[0], &actions, NULL, cc.assembler.at, environ) != 0)
-                pid = -1;
-        (void)posix_spawn_file_actions_destroy(&actions);
-        if (dup2(ends[1], STDOUT_FILENO) < 0)
-                pid = -1;
-        (void)close(ends[0]);
-        (void)close(ends[1]);
-        return pid;
-}
-
-/* Begins to compile one source: returns it, opened. What cc1 knows it by is written over the name that it was started with. */
-static int begin(char *opened, const char *name) {
-        char *object = cc.object[cc.n_objects - 1];
-        cc.assembling = start_assembler(object);
-        if (cc.assembling < 0) {
-                (void)dprintf(STDERR_FILENO, "gcc: fatal error: cannot execute '%s': %s\ncompilation terminated.\n",
-                              cc.assembler.at[0], strerror(errno));
-                (void)unlink(object);
+/* The sources of a request, and its environment, in memory that stays. */
+static unsigned read_told(int fd, char **sources) {
+        struct stat st;
+        if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= 0 || st.st_size > MAX_TOLD)
                 _exit(1);
+        char *text = malloc((size_t)st.st_size), *end = text + st.st_size;
+        if (!text || pread(fd, text, (size_t)st.st_size, 0) != st.st_size)
+                _exit(1);
+        unsigned long n = strtoul(text, NULL, 10), variables = 0;
+        char *at = text + strlen(text) + 1;
+        if (n < 1 || n > FROZEN_FILES)
+                _exit(1);
+        for (unsigned long i = 0; i < n; i++, at += strlen(at) + 1) {
+                if (at >= end || strlen(at) > strlen(cc.source))
+                        _exit(1);
+                sources[i] = at;
         }
-        (void)strcpy(opened, name);
-        (void)strcpy(cc.source, name);
-        return next_open(name, O_RDONLY | O_NOCTTY, 0);
+        for (const char *one = at; one < end; one += strlen(one) + 1)
+                variables++;
+        char **list = calloc(variables + 1, sizeof *list);
+        if (!list)
+                _exit(1);
+        for (variables = 0; at < end; at += strlen(at) + 1)
+                list[variables++] = at;
+        environ = list;
+        return (unsigned)n;
 }
 
-static int link_objects(void) {
-        static char *argv[FROZEN_WORDS + MAX_FILES];
-        size_t n = 0;
-        pid_t pid;
-        for (size_t i = 0; i < cc.linker.n; i++) {
-                if (i != cc.linker.object)
-                        argv[n++] = cc.linker.at[i];
-                for (size_t k = 0; i == cc.linker.object && k < cc.n_objects; k++)
-                        argv[n++] = cc.object[k];
-        }
-        argv[n] = NULL;
-        if (posix_spawn(&pid, argv[0], NULL, NULL, argv, environ) != 0) {
-                (void)dprintf(STDERR_FILENO, "collect2: fatal error: cannot find 'ld'\ncompilation terminated.\n");
-                return 1;
-        }
-        int status = await(pid);
-        if (WIFSIGNALED(status))
-                (void)dprintf(STDERR_FILENO, "collect2: fatal error: ld terminated with signal %d [%s]%s\ncompilation terminated.\n",
-                              WTERMSIG(status), strsignal(WTERMSIG(status)), WCOREDUMP(status) ? ", core dumped" : "");
-        else if (status != 0)
-                (void)dprintf(STDERR_FILENO, "collect2: error: ld returned %d exit status\n", WEXITSTATUS(status));
-        return status != 0;
+/* ---- one cc1 ---- */
+
+/* In a fork: waits for a source, and begins to compile it. What cc1 knows it by is written over the name that it was started
+ * with, and over the copies of that. */
+static int compile(int socket) {
+        static char *sources[FROZEN_FILES];
+        unsigned which;
+        int told = frozen_await_source(socket, &which);
+        if (told < 0)
+                _exit(1); /* the driver is gone */
+        unsigned n = read_told(told, sources);
+        (void)close(told);
+        if (which >= n)
+                _exit(1);
+        (void)strcpy(cc.source, sources[which]);
+        for (size_t i = 0; i < cc.n_copies; i++)
+                (void)strcpy(cc.copies[i], cc.source);
+        return next_open(cc.source, O_RDONLY | O_NOCTTY, 0);
 }
 
-/* cc1 has done all it does; nothing of its own comes after this. */
+/* All that cc1 does is done. */
 static void at_end(int code, void *unused) {
         (void)unused;
-        if (cc.role == NOT_OURS)
+        if (!cc.compiles)
                 return;
-        (void)fflush(NULL);
-        if (cc.rehearsing)
+        if (cc.report >= 0 && code == 0)
                 frozen_tell_touched(cc.report);
-        (void)dup2(cc.output, STDOUT_FILENO); /* cc1's end of the pipe */
-        int status = await(cc.assembling);
-        if (WIFSIGNALED(status))
-                tell_killed("as", status);
-        cc.failed += code != 0 || status != 0;
-        if (cc.role == ONE_OF_MANY)
-                _exit(cc.failed > 0);
-        bool good = cc.failed == 0 && link_objects() == 0;
-        for (size_t i = 0; i < cc.n_objects; i++)
-                (void)unlink(cc.object[i]);
-        _exit(!good);
+        (void)fflush(NULL);
+        (void)close(STDOUT_FILENO); /* the assembler waits for this end */
+        frozen_tell_code(SOURCE_FD, code);
 }
 
-/* All but the last source are compiled by forks of this process, one after the other; the last one by itself. */
-static int compile(char *opened, char *const *names, unsigned n) {
-        cc.output = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, FD_ROOM);
-        cc.role = MAIN;
-        for (unsigned i = 0; i + 1 < n; i++) {
-                name_object(i);
-                pid_t pid = fork();
-                if (pid == 0) {
-                        cc.role = ONE_OF_MANY;
-                        return begin(opened, names[i]);
-                }
-                int status = pid < 0 ? -1 : await(pid);
-                if (WIFSIGNALED(status))
-                        tell_killed("cc1", status);
-                cc.failed += status != 0;
+/* *ret_file is the source, in a cc1; else the other end of its socket is returned. */
+static int fork_cc1(bool touch, pid_t *ret_pid, int *ret_file) {
+        int ends[2];
+        *ret_file = -1;
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 || (*ret_pid = fork()) < 0)
+                _exit(1);
+        if (*ret_pid > 0) {
+                (void)close(ends[1]);
+                return ends[0];
         }
-        name_object(n - 1);
-        return begin(opened, names[n - 1]);
+        /* What else the driver has open is none of the compiler's business, least of all the socket at which it waits. */
+        if (dup3(ends[1], SOURCE_FD, O_CLOEXEC) < 0 || close_range(cc.report < 0 ? REPORT_FD : REPORT_FD + 1, ~0u, 0) < 0)
+                _exit(1);
+        cc.compiles = true;
+        if (touch)
+                frozen_touch();
+        *ret_file = compile(SOURCE_FD);
+        return -1;
+}
+
+/* ---- the driver ---- */
+
+/* Returns in a cc1, with its source. */
+static int drive(bool rehearsing) {
+        static char *sources[FROZEN_FILES];
+        pid_t pid;
+        int file, socket = fork_cc1(!rehearsing, &pid, &file);
+        if (socket < 0)
+                return file;
+        if (cc.report >= 0)
+                (void)close(cc.report);
+        int told = rehearsing ? memfd_create("sample", MFD_CLOEXEC) : next_open(GO, O_RDONLY | O_CLOEXEC, 0);
+        if (rehearsing && write(told, "1\0main.c", 9) != 9)
+                _exit(1);
+        unsigned n = read_told(told, sources);
+        for (unsigned i = 0; i < n; i++) {
+                if (i > 0 && (socket = fork_cc1(false, &pid, &file)) < 0)
+                        return file;
+                frozen_drive_one(&cc.gcc, i, pid, socket, told);
+        }
+        frozen_drive_end(&cc.gcc);
 }
 
 /* ---- before it is frozen ---- */
@@ -199,74 +175,49 @@ static bool same_files(const char *one, const char *other) {
         return same;
 }
 
-/* main.c is a sample, plain what gcc made of it. */
-static int rehearse(char *opened, bool *ret_rehearsing) {
-        static char *const names[] = { "main.c" };
-        int ends[2];
+/* main.c is a sample, plain what gcc made of it. Returns as drive does, and with -1 in the process that is to be frozen. */
+static int rehearse(void) {
+        int ends[2], status;
         if (pipe2(ends, O_CLOEXEC) < 0)
                 give_up("no pipe");
+        frozen_room();
         pid_t pid = fork();
-        *ret_rehearsing = pid == 0;
         if (pid == 0) {
-                (void)close(ends[0]);
-                cc.report = ends[1];
-                cc.rehearsing = true;
-                return compile(opened, names, 1);
+                cc.report = dup3(ends[1], REPORT_FD, O_CLOEXEC);
+                cc.frozen = true;
+                return drive(true);
         }
         (void)close(ends[1]);
         frozen_hear_touched(ends[0]);
         (void)close(ends[0]);
-        if (pid < 0 || await(pid) != 0)
+        if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
                 give_up("the sample could not be compiled in a fork of cc1");
         if (!same_files("program", "plain"))
                 give_up("a fork of cc1 does not make the same program as gcc");
         return -1;
 }
 
-/* ---- in a guest ---- */
-
-/* The names of the sources of a request, in memory that stays. */
-static unsigned read_names(int fd, char **names) {
-        struct stat st;
-        if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= 0 || st.st_size > MAX_TOLD)
-                _exit(1);
-        char *text = malloc((size_t)st.st_size);
-        if (!text || read(fd, text, (size_t)st.st_size) != st.st_size)
-                _exit(1);
-        (void)close(fd);
-        unsigned long n = strtoul(text, NULL, 10);
-        char *at = text + strlen(text) + 1;
-        if (n < 1 || n > MAX_FILES)
-                _exit(1);
-        for (unsigned long i = 0; i < n; i++, at += strlen(at) + 1) {
-                if (strlen(at) > strlen(cc.source))
-                        _exit(1);
-                names[i] = at;
-        }
-        return (unsigned)n;
-}
-
-static int serve(char *opened) {
-        static char *names[MAX_FILES];
-        bool rehearsing;
-        frozen_room();
-        int file = rehearse(opened, &rehearsing);
-        if (rehearsing)
+static int serve(const char *opened) {
+        bool found = false;
+        cc.n_copies = frozen_find(cc.source, cc.copies, MOST_COPIES);
+        for (size_t i = 0; i < cc.n_copies && i < MOST_COPIES; i++)
+                found |= cc.copies[i] == opened;
+        if (!found || cc.n_copies > MOST_COPIES)
+                give_up("cc1 has the name of its source in other places than is known");
+        int file = rehearse();
+        if (cc.frozen)
                 return file;
+        cc.frozen = true;
         int parked = next_open(PARK, O_RDONLY | O_CLOEXEC, 0);
         if (parked < 0)
                 _exit(1);
         (void)close(parked);
-        /* Only guests come here. */
-        frozen_touch();
-        unsigned n = read_names(next_open(GO, O_RDONLY | O_CLOEXEC, 0), names);
-        return compile(opened, names, n);
+        return drive(false); /* only guests come here */
 }
 
-/* Of the source's name this is a copy that cc1 keeps, and will tell people. */
 static int take_open(const char *path, int flags, mode_t mode) {
-        bool source = cc.source && cc.role == NOT_OURS && strcmp(path, cc.source) == 0;
-        return source ? serve((char *)(uintptr_t)path) : next_open(path, flags, mode);
+        bool source = cc.source && !cc.frozen && strcmp(path, cc.source) == 0;
+        return source ? serve(path) : next_open(path, flags, mode);
 }
 
 #define OPENS(name, more)                                                                                              \
@@ -284,24 +235,23 @@ EXPORT void *mmap(void *start, size_t size, int protection, int flags, int fd, o
         return frozen_mmap(start, size, protection, flags, fd, offset);
 }
 
-__attribute__((constructor)) static void begin_frozen(int argc, char **argv, char **env) {
-        const char *name = getenv("RETORT_CC_SOURCE");
-        const char *assembler = getenv("RETORT_CC_ASSEMBLER");
-        const char *linker = getenv("RETORT_CC_LINKER");
+__attribute__((constructor)) static void begin(int argc, char **argv, char **env) {
+        static const char *const ours[] = { "RETORT_CC_SOURCE", "RETORT_CC_ASSEMBLER", "RETORT_CC_LINKER", "RETORT_CC_BUGS", "LD_PRELOAD" };
+        const char *name = getenv(ours[0]), *assembler = getenv(ours[1]), *linker = getenv(ours[2]), *bugs = getenv(ours[3]);
         (void)env;
-        if (!name || !assembler || !linker)
+        if (!name || !assembler || !linker || !bugs)
                 return;
         for (int i = 1; i < argc; i++)
                 if (strcmp(argv[i], name) == 0)
                         cc.source = argv[i];
         if (!cc.source || strlen(name) < PATH_ROOM + 2)
                 give_up("no name for the source");
-        const char *why = frozen_read_assembler(assembler, &cc.assembler);
+        const char *why = frozen_read_assembler(assembler, &cc.gcc.assembler);
         if (!why)
-                why = frozen_read_linker(linker, cc.assembler.at[cc.assembler.object], &cc.linker);
+                why = frozen_read_linker(linker, cc.gcc.assembler.at[cc.gcc.assembler.object], &cc.gcc.linker);
         if (why)
                 give_up(why);
-        static const char *const ours[] = { "LD_PRELOAD", "RETORT_CC_SOURCE", "RETORT_CC_ASSEMBLER", "RETORT_CC_LINKER" };
+        (void)snprintf(cc.gcc.bugs, sizeof cc.gcc.bugs, "%s", bugs);
         for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
                 (void)unsetenv(ours[i]); /* not for the assembler and the linker */
         if (on_exit(at_end, NULL) != 0)

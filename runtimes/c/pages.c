@@ -74,24 +74,56 @@ static void look(int pagemap, uintptr_t start, uintptr_t end) {
         }
 }
 
-void frozen_tell_touched(int fd) {
+struct area {
+        unsigned long start, end, inode;
+        const char *line;
+};
+
+/* The next private mapping that may be written to, of /proc/self/maps, which is read with the first. */
+static bool next_area(const char **cursor, struct area *ret) {
         static char maps[MAPS_ROOM];
         size_t size = 0;
         ssize_t n;
-        mapping = DONE;
-        int file = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
-        int pagemap = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+        int file = *cursor ? -1 : (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
         while (file >= 0 && (n = read(file, maps + size, sizeof maps - 1 - size)) > 0)
                 size += (size_t)n;
-        maps[size] = 0;
-        for (char *line = maps; pagemap >= 0 && line && *line; line = strchr(line, '\n')) {
-                unsigned long start, end;
-                char how[5];
-                line += *line == '\n';
-                if (sscanf(line, "%lx-%lx %4s", &start, &end, how) == 3 && how[1] == 'w' && how[3] == 'p')
-                        look(pagemap, start, end);
+        if (!*cursor) {
+                maps[size] = 0;
+                (void)close(file);
+                *cursor = maps;
         }
-        (void)close(file);
+        while (**cursor) {
+                char how[5];
+                ret->line = *cursor;
+                *cursor += strcspn(*cursor, "\n");
+                *cursor += **cursor == '\n';
+                if (sscanf(ret->line, "%lx-%lx %4s %*s %*s %lu", &ret->start, &ret->end, how, &ret->inode) == 4 && how[0] == 'r' &&
+                    how[1] == 'w' && how[3] == 'p')
+                        return true;
+        }
+        return false;
+}
+
+size_t frozen_find(const char *text, char **places, size_t room) {
+        size_t size = strlen(text) + 1, n = 0;
+        const char *cursor = NULL;
+        for (struct area area; next_area(&cursor, &area);) {
+                const char *name = memchr(area.line, '[', strcspn(area.line, "\n"));
+                if (area.inode || (name && strncmp(name, "[heap]", 6) != 0)) /* a file's, the stack */
+                        continue;
+                for (char *at = (char *)area.start; (at = memmem(at, area.end - (size_t)at, text, size)); at += size)
+                        if (n++ < room)
+                                places[n - 1] = at;
+        }
+        return n;
+}
+
+void frozen_tell_touched(int fd) {
+        mapping = DONE;
+        int pagemap = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+        const char *cursor = NULL;
+        for (struct area area; pagemap >= 0 && next_area(&cursor, &area);)
+                look(pagemap, area.start, area.end);
         (void)close(pagemap);
         (void)!write(fd, &touched, sizeof touched);
         (void)close(fd);

@@ -32,7 +32,8 @@ RETORT_CC_SOURCE=$name
 RETORT_CC_ASSEMBLER=$(words 2)
 RETORT_CC_LINKER=$linker'
 '$(words 3)
-export RETORT_CC_SOURCE RETORT_CC_ASSEMBLER RETORT_CC_LINKER
+RETORT_CC_BUGS=$("$gcc" --help | sed -n 's/^\(<.*>\)\.$/\1/p')
+export RETORT_CC_SOURCE RETORT_CC_ASSEMBLER RETORT_CC_LINKER RETORT_CC_BUGS
 
 eval "set -- $(printf '%s\n' "$said" | sed -n '1{s/ |$//;p}')"
 LD_PRELOAD=$preload
