@@ -156,7 +156,7 @@ static const char *with_linker(const char *compile, struct rt_arena *arena) {
         const char *at = strstr(compile, "LINKER");
         if (!at)
                 return compile;
-        const char *linker = access("/usr/bin/ld.gold", X_OK) == 0 ? "-fuse-ld=gold "
+        const char *linker = access("/usr/bin/ld.gold", X_OK) == 0 ? "-fuse-ld=gold -Wl,--no-map-whole-files "
                              : access("/usr/bin/mold", X_OK) == 0  ? "-fuse-ld=mold "
                                                                    : "";
         return rt_arena_printf(arena, "%.*s%s%s", (int)(at - compile), compile, linker, at + strlen("LINKER"));
@@ -246,6 +246,8 @@ static void every_mistake_has_its_place(void **state) {
                 { "run:\n", "compile:\n  argv: [x]\n  cache: {outputs: [a], reads: [usr], unless: []}\nrun:\n",
                   ":13:33: 'reads' must be absolute, not 'usr'" },
                 { "run:\n", "compile:\n  argv: [x]\n  cache: {outputs: [a]}\nrun:\n", ":13:10: key 'reads' is missing" },
+                { "diagnostics:\n", "warm:\n  argv: [x]\ndiagnostics:\n", ":18:9: 'warm' needs 'args', or 'compile_args'" },
+                { "diagnostics:\n", "warm:\n  argv: [x]\n  compile_args: [x]\ndiagnostics:\n", ":18:9: 'warm' needs 'args', or 'compile_args'" },
                 { good, "", ":1:1: the file is empty" },
                 { good, "- a", ":1:1: a mapping is wanted here, not a list" },
                 { "diagnostics:", "\tdiagnostics:", ":17:1: " },
@@ -262,6 +264,44 @@ static void every_mistake_has_its_place(void **state) {
                 if (strncmp(err.message, wanted, strlen(wanted)) != 0)
                         fail_msg("row %zu: wanted \"%s...\", got \"%s\"", i, wanted, err.message);
                 assert_null(set);
+        }
+}
+
+/* Both steps, or with no args only the compiler; never the program alone. */
+static void forks_do_what_warm_says(void **state) {
+        (void)state;
+        static const struct {
+                const char *warm;
+                bool can, compiles, runs;
+        } rows[] = {
+                { "", false, false, false },
+                { "warm:\n  argv: [x]\n  args: [a]\n", true, false, false },
+                { "warm:\n  argv: [x]\n  args: [a]\n  compile_args: [b]\n", true, true, true },
+                { "warm:\n  argv: [x]\n  compile_args: [b, '{files}']\n", true, true, false },
+                { "warm:\n  argv: [x]\n  compile_args: [b]\n  cold_env: ['P*']\n", true, false, false },
+                { "warm:\n  argv: [x]\n  compile_args: [b]\n  cold_compile_args: ['-x*']\n", true, false, false },
+                { "warm:\n  argv: [x]\n  compile_args: [b]\n  least: {processes: 9}\n", true, false, false },
+                { "warm:\n  argv: [x]\n  compile_args: [b]\n  least: {memory_bytes: 500 MiB}\n", true, true, false },
+        };
+        static const char *const args[] = { "-xy" };
+        static const char *const env[] = { "PX=1" };
+        const struct retort_request request = { .language = "toy", .code = { "x", 1 }, .compile_args = args, .n_compile_args = 1, .env = env,
+                                                .n_env = 1, .compile_limits = { .processes = 8, .memory_bytes = 1 << 30 } };
+        for (size_t i = 0; i < RT_LEN(rows); i++) {
+                rt_auto_free char *compile = changed("run:\n", "compile:\n  argv: [x]\nrun:\n");
+                rt_auto_free char *text = NULL;
+                rt_auto_arena struct rt_arena arena = { 0 };
+                struct retort_error err = { 0 };
+                struct rt_lang_set *set = NULL;
+                struct rt_lang_plan plan;
+                assert_true(asprintf(&text, "%s%s", compile, rows[i].warm) >= 0);
+                assert_int_equal(load_text(text, &set, &err), 0);
+                const struct rt_runtime *toy = rt_lang_find(set, "toy", &err);
+                assert_int_equal(rt_runtime_can_warm(toy), rows[i].can);
+                assert_int_equal(rt_lang_plan(toy, &request, &places, &no_ceilings, &arena, &plan, &err), 0);
+                if ((plan.steps[0].fork_argv != NULL) != rows[i].compiles || (plan.steps[1].fork_argv != NULL) != rows[i].runs)
+                        fail_msg("row %zu", i);
+                assert_null(rt_lang_free(set));
         }
 }
 
@@ -690,6 +730,7 @@ int main(void) {
                 cmocka_unit_test(outputs_are_names_or_names_anywhere),
                 cmocka_unit_test(the_first_installed_program_speaks),
                 cmocka_unit_test(the_usual_one_stays_when_the_request_speaks_to_it),
+                cmocka_unit_test(forks_do_what_warm_says),
                 cmocka_unit_test(names_are_claimed_once),
                 cmocka_unit_test(missing_toolchains_say_how_to_get_them),
                 cmocka_unit_test(every_runtime_of_the_tree_is_there),
