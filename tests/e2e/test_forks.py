@@ -385,6 +385,9 @@ C = {
     "error directive": "#error  stop here\n#warning and here\n" + c_main("return 0;"),
     "messages": '#pragma message "said"\n#pragma GCC warning "warned"\n#pragma GCC optimize ("O0")\n#pragma nonsense\n' + c_main("return 0;"),
     "lines of their own": '#line 77 "other.y"\n' + c_main("return undeclared;"),
+    "lines of a strange file": "".join(f'#line 1 "{name}"\nint x = ;\n' for name in ("/retort/go", "/retort/park", "/retort/main", "/dev/null", "/work")),
+    "headers of strange names": "".join(f'#if __has_include("{name}")\n#error found\n#endif\n' for name in ("/retort/go", "/retort/park", "/retort/main", "./" * 150 + "main.c", "/tmp"))
+                                + '#include "/retort/go"\n',
     "no such header": '#include <no/such.h>\n#include "nor/this.h"\n' + c_main("return 0;"),
     "undefined": c_main("int f(void); int g(void); return f() + g() + f();"),
     "undefined, static": "static int f(void);\n" + c_main("return f();"),
