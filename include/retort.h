@@ -278,6 +278,7 @@ struct retort_outcome {
         const struct retort_diagnostic *diagnostics;
         size_t n_diagnostics;
         int64_t execution_count; /* -1: none (a run outside a context) */
+        const char *context_state; /* of a cell: what its context is now (RETORT_CONTEXT_STATES); else NULL */
 
         const struct retort_step *steps;
         size_t n_steps;
@@ -367,7 +368,7 @@ struct retort_config {
         uint64_t cache_bytes;     /* what compiled programs kept for later runs may take; 0: RETORT_CACHE_BYTES */
         bool no_cache;            /* keep none */
         const char *warm; /* comma-separated languages whose interpreters are frozen and forked: "python"; "" for none;
-                             NULL: every language that can be, when it is first asked for */
+                             "python/context": for its contexts; NULL: every one that can be, when it is first asked for */
 };
 
 #define RETORT_CACHE_BYTES (64ull << 20)
@@ -432,7 +433,7 @@ RETORT_API void retort_run_free(retort_run *run);
 
 /* Sees to it that runs of this language are forks of a frozen interpreter (`start` "parked" or "fork") and waits until it
  * can be forked, at most timeout_ms (-1: as long as it takes, at most two minutes). Nobody needs to call this: the first run of a language
- * begins it, and runs start afresh meanwhile. RETORT_E_TIMEOUT: not yet. RETORT_E_INPUT: this language's cannot be frozen, or
+ * begins it, and runs start afresh meanwhile. "python/context": the same for contexts. RETORT_E_TIMEOUT: not yet. RETORT_E_INPUT: this language's cannot be frozen, or
  * retort_config.warm leaves it out. Else why it could not. */
 RETORT_API int retort_engine_warm(retort_engine *engine, const char *language, int timeout_ms, struct retort_error *err);
 /* What isolation this engine has, as JSON, to be freed with free():
@@ -440,7 +441,8 @@ RETORT_API int retort_engine_warm(retort_engine *engine, const char *language, i
 RETORT_API int retort_engine_isolation(retort_engine *engine, char **ret_json, struct retort_error *err);
 /* The runtimes, as JSON, to be freed with free():
  * [{"name", "title", "aliases": [..], "installed", "version", "install": how to get it, "warm": null (it starts anew for
- * each run) or {"state": cold|starting|frozen|failed, "reason"}}]. Runs the toolchains'
+ * each run) or {"state": cold|starting|frozen|failed, "reason"}, "contexts": null (it has none) or {"warm": the same for
+ * them}}]. Runs the toolchains'
  * version commands the first time; blocks for at most 5 s for each. */
 RETORT_API int retort_engine_languages(retort_engine *engine, char **ret_json, struct retort_error *err);
 /* Does not block. All 0 when nothing is kept. */

@@ -46,11 +46,12 @@ static json_t *list_of(const char *const *texts) {
 }
 
 /* null: it starts anew for each run. */
-static json_t *describe_warm(retort_engine *engine, const struct rt_runtime *runtime) {
-        if (!rt_runtime_can_warm(runtime))
+static json_t *describe_warm(retort_engine *engine, const struct rt_runtime *runtime, bool runner) {
+        if (!rt_runtime_can_warm(runtime, runner))
                 return json_null();
         (void)pthread_mutex_lock(&engine->lock);
-        const struct rt_warm *w = &engine->warm[rt_engine_runtime_index(engine, runtime)];
+        size_t kind = rt_engine_runtime_index(engine, runtime) + (runner ? RT_ENGINE_MAX_RUNTIMES : 0);
+        const struct rt_warm *w = &engine->warm[kind];
         json_t *made = json_pack("{s:s, s:s}", "state", w->frozen ? "frozen" : w->starting ? "starting" : w->failures ? "failed" : "cold", "reason", w->why);
         (void)pthread_mutex_unlock(&engine->lock);
         return made;
@@ -59,10 +60,11 @@ static json_t *describe_warm(retort_engine *engine, const struct rt_runtime *run
 static json_t *describe_runtime(retort_engine *engine, const struct rt_runtime *runtime) {
         bool installed = rt_lang_detect(runtime, NULL) == 0;
         const char *version = installed ? rt_toolchain_version(engine, runtime, true) : "";
-        return json_pack("{s:s, s:s, s:o, s:o, s:b, s:s, s:s, s:o}", "name", rt_runtime_name(runtime), "title",
+        json_t *contexts = rt_runtime_has_runner(runtime) ? json_pack("{s:o}", "warm", describe_warm(engine, runtime, true)) : json_null();
+        return json_pack("{s:s, s:s, s:o, s:o, s:b, s:s, s:s, s:o, s:o}", "name", rt_runtime_name(runtime), "title",
                          rt_runtime_title(runtime), "aliases", list_of(rt_runtime_aliases(runtime)), "extensions",
                          list_of(rt_runtime_extensions(runtime)), "installed", installed, "version", version, "install",
-                         rt_runtime_install(runtime), "warm", describe_warm(engine, runtime));
+                         rt_runtime_install(runtime), "warm", describe_warm(engine, runtime, false), "contexts", contexts);
 }
 
 int retort_engine_languages(retort_engine *engine, char **ret_json, struct retort_error *err) {

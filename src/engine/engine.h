@@ -13,7 +13,7 @@
 #include "lang/lang.h"
 #include "retort.h"
 
-enum { RT_ENGINE_MAX_SLOTS = 128, RT_ENGINE_MAX_RUNTIMES = 256 };
+enum { RT_ENGINE_MAX_SLOTS = 128, RT_ENGINE_MAX_CONTEXTS = 1024, RT_ENGINE_MAX_RUNTIMES = 256 };
 
 /* What is known of a runtime's toolchain; filled by box/toolchain.c. */
 struct rt_toolchain {
@@ -21,7 +21,11 @@ struct rt_toolchain {
         char version[64];
 };
 
-/* The frozen interpreter of a runtime. */
+/* What a slot holds: a fork for the programs of the runtime of that number; RT_ENGINE_MAX_RUNTIMES more: for its contexts;
+ * or none. */
+enum { RT_KIND_COLD = -1, RT_ENGINE_KINDS = 2 * RT_ENGINE_MAX_RUNTIMES };
+
+/* The frozen interpreter of a kind. */
 struct rt_warm {
         struct rt_frozen *frozen; /* NULL: none */
         bool starting;            /* a thread of ours starts one */
@@ -36,8 +40,6 @@ struct rt_warm {
         char why[256];            /* the last failure */
 };
 
-enum { RT_KIND_COLD = -1 }; /* what a slot holds: a fork for the runtime of that number, or none */
-
 struct rt_ready_slot {
         struct rt_slot *slot;
         int kind; /* of a dirty one: what it is being made to hold */
@@ -50,7 +52,7 @@ struct retort_engine {
         unsigned max_slots;
         unsigned warm_slots;
         bool freeze; /* interpreters may be frozen: those in may_warm, or any */
-        bool may_warm[RT_ENGINE_MAX_RUNTIMES];
+        bool may_warm[RT_ENGINE_KINDS];
         const char *missing[RT_BOX_MECHANISMS]; /* names of what is not active, for every outcome */
         size_t n_missing;
 
@@ -67,10 +69,11 @@ struct retort_engine {
         unsigned n_dirty;
         unsigned n_slots; /* idle, dirty, in use, or being made */
         unsigned n_used;  /* held by runs: at most max_slots */
+        unsigned n_lent;  /* held by contexts: at most RT_ENGINE_MAX_CONTEXTS */
         struct rt_run *runs; /* all that go on */
         unsigned n_asking;   /* threads that ask a toolchain's version, watch what it reads, or start an interpreter to be frozen */
         struct rt_toolchain toolchains[RT_ENGINE_MAX_RUNTIMES];
-        struct rt_warm warm[RT_ENGINE_MAX_RUNTIMES];
+        struct rt_warm warm[RT_ENGINE_KINDS];
         unsigned n_frozen;
         struct rt_cache *cache; /* NULL: nothing is kept */
         char *runtimes_dir;
@@ -101,9 +104,14 @@ int rt_engine_slot_take(struct rt_run *run, int kind, struct rt_slot **ret_slot,
 /* Gives it back to be recycled, so that it holds a fork of this kind again, or thrown away if anything odd happened in it. */
 void rt_engine_slot_give(struct retort_engine *engine, struct rt_slot *slot, int kind, bool odd);
 
-/* engine/warm.c: which kind of slot a request of this runtime would have; starts to freeze its interpreter if nobody has,
+/* The same for what lasts, and so is not counted among the runs: a context. Blocks for as long as a box takes to be made. */
+int rt_engine_slot_lend(struct retort_engine *engine, int kind, struct rt_slot **ret_slot, const char **ret_start,
+                        struct retort_error *err);
+void rt_engine_slot_return(struct retort_engine *engine, struct rt_slot *slot, int kind, bool odd);
+
+/* engine/warm.c: which kind of slot a program or a context of this runtime would have; starts to freeze its interpreter if nobody has,
  * and somebody is to. RT_KIND_COLD as long as there is none. */
-int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *runtime);
+int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *runtime, bool runner);
 /* Whether the slot holds a fork of this kind, and of an interpreter that is still what the host has installed. */
 bool rt_engine_warm_current(struct retort_engine *engine, int kind, const struct rt_slot *slot);
 /* Reads retort_config.warm and begins to freeze what it names. */
@@ -121,6 +129,11 @@ size_t rt_engine_runtime_index(struct retort_engine *engine, const struct rt_run
  * until rt_engine_run_end: making a slot as new competes with telling whoever waits. */
 int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struct retort_error *err);
 void rt_engine_run_end(struct rt_run *run);
+/* What every outcome has: an id, the language, the isolation. 0, or RETORT_E_NOMEM. */
+struct rt_model_outcome;
+int rt_engine_begin_outcome(struct retort_engine *engine, const struct rt_runtime *runtime, struct rt_model_outcome *made);
+/* A new id: RT_MODEL_ID_SIZE bytes. */
+void rt_engine_new_id(char ret_id[]);
 /* Checks a request without running it. */
 int rt_engine_check(struct retort_engine *engine, const struct retort_request *request, struct retort_error *err);
 bool rt_run_cancelled(const struct rt_run *run);

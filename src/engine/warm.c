@@ -26,10 +26,21 @@ enum {
 
 struct freezing {
         struct retort_engine *engine;
-        const struct rt_runtime *runtime;
         int kind;
         uint64_t epoch;
 };
+
+static bool is_runners(int kind) {
+        return kind >= RT_ENGINE_MAX_RUNTIMES;
+}
+
+static const struct rt_runtime *runtime_of(struct retort_engine *engine, int kind) {
+        return rt_lang_at(engine->runtimes, (size_t)kind % RT_ENGINE_MAX_RUNTIMES);
+}
+
+static int kind_of(struct retort_engine *engine, const struct rt_runtime *runtime, bool runner) {
+        return (int)rt_engine_runtime_index(engine, runtime) + (runner ? RT_ENGINE_MAX_RUNTIMES : 0);
+}
 
 static uint64_t seconds(uint64_t s) {
         return s * 1000000000u;
@@ -40,7 +51,7 @@ static int start_one(struct freezing *f, struct rt_frozen **ret_frozen, struct r
         const struct rt_lang_places places = { "/work", "/tmp", "/retort" };
         struct rt_frozen *frozen = NULL;
         struct rt_lang_step step;
-        int r = rt_lang_warm(f->runtime, &places, &f->engine->ceilings, &arena, &step, err);
+        int r = rt_lang_warm(runtime_of(f->engine, f->kind), is_runners(f->kind), &places, &f->engine->ceilings, &arena, &step, err);
         if (r == 0)
                 r = rt_frozen_start(f->engine->jail, step.argv, step.env, &frozen, err);
         for (unsigned waited = 0; r == 0; waited += LOOK_MS) {
@@ -93,7 +104,7 @@ static void start(struct retort_engine *engine, int kind) {
         struct freezing *f = malloc(sizeof *f);
         if (!f)
                 return;
-        *f = (struct freezing){ engine, rt_lang_at(engine->runtimes, (size_t)kind), kind, w->epoch_now };
+        *f = (struct freezing){ engine, kind, w->epoch_now };
         w->starting = true;
         w->tried_ns = now;
         engine->n_asking++;
@@ -111,12 +122,12 @@ static void let_go(struct retort_engine *engine, struct rt_warm *w) {
         w->frozen = rt_frozen_free(w->frozen);
 }
 
-int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *runtime) {
-        int kind = (int)rt_engine_runtime_index(engine, runtime);
-        if (!engine->freeze || !engine->may_warm[kind] || !rt_runtime_can_warm(runtime))
+int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *runtime, bool runner) {
+        int kind = kind_of(engine, runtime, runner);
+        if (!engine->freeze || !engine->may_warm[kind] || !rt_runtime_can_warm(runtime, runner))
                 return RT_KIND_COLD;
         uint64_t epoch = 0;
-        bool steady = !engine->cache || !rt_runtime_cache(runtime) || rt_cache_steady(engine->cache, (size_t)kind, &epoch);
+        bool steady = runner || !engine->cache || !rt_runtime_cache(runtime) || rt_cache_steady(engine->cache, (size_t)kind, &epoch);
         (void)pthread_mutex_lock(&engine->lock);
         struct rt_warm *w = &engine->warm[kind];
         w->used_ns = rt_now_ns();
@@ -132,21 +143,32 @@ int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *r
         return have ? kind : RT_KIND_COLD;
 }
 
+/* "python": for its programs; "python/context": for its contexts. */
+static const struct rt_runtime *find_named(struct retort_engine *engine, const char *name, bool *ret_runner, struct retort_error *err) {
+        static const char suffix[] = "/context";
+        char language[64];
+        size_t size = strlen(name);
+        *ret_runner = size > strlen(suffix) && strcmp(name + size - strlen(suffix), suffix) == 0;
+        (void)snprintf(language, sizeof language, "%.*s", (int)(*ret_runner ? size - strlen(suffix) : size), name);
+        return rt_lang_find(engine->runtimes, language, err);
+}
+
 int rt_engine_warm_open(struct retort_engine *engine, const char *languages, struct retort_error *err) {
         rt_auto_free char *copy = strdup(languages ? languages : "");
         char *save = NULL;
         if (!copy)
                 return rt_fail_nomem(err);
-        for (int kind = 0; kind < RT_ENGINE_MAX_RUNTIMES; kind++)
+        for (int kind = 0; kind < RT_ENGINE_KINDS; kind++)
                 engine->may_warm[kind] = !languages;
         for (char *name = strtok_r(copy, ", ", &save); name; name = strtok_r(NULL, ", ", &save)) {
-                const struct rt_runtime *runtime = rt_lang_find(engine->runtimes, name, err);
+                bool runner;
+                const struct rt_runtime *runtime = find_named(engine, name, &runner, err);
                 if (!runtime)
                         return rt_wrap(err, err->code, "warm");
-                if (!rt_runtime_can_warm(runtime))
+                if (!rt_runtime_can_warm(runtime, runner))
                         return rt_fail(err, RETORT_E_INPUT, "warm: %s cannot be frozen", name);
-                engine->may_warm[rt_engine_runtime_index(engine, runtime)] = true;
-                (void)rt_engine_warm_kind(engine, runtime);
+                engine->may_warm[kind_of(engine, runtime, runner)] = true;
+                (void)rt_engine_warm_kind(engine, runtime, runner);
         }
         return 0;
 }
@@ -154,15 +176,16 @@ int rt_engine_warm_open(struct retort_engine *engine, const char *languages, str
 int retort_engine_warm(retort_engine *engine, const char *language, int timeout_ms, struct retort_error *err) {
         struct retort_error local = { 0 };
         err = err ? err : &local;
-        const struct rt_runtime *runtime = rt_lang_find(engine->runtimes, language, err);
+        bool runner;
+        const struct rt_runtime *runtime = find_named(engine, language, &runner, err);
         if (!runtime)
                 return err->code;
-        int kind = (int)rt_engine_runtime_index(engine, runtime);
-        if (!engine->freeze || !engine->may_warm[kind] || !rt_runtime_can_warm(runtime))
+        int kind = kind_of(engine, runtime, runner);
+        if (!engine->freeze || !engine->may_warm[kind] || !rt_runtime_can_warm(runtime, runner))
                 return rt_fail(err, RETORT_E_INPUT, "%s is not to be frozen here", language);
         uint64_t deadline = rt_now_ns() + (uint64_t)(timeout_ms < 0 || timeout_ms > START_MS ? START_MS : timeout_ms) * 1000000u;
         const struct rt_warm *w = &engine->warm[kind];
-        bool have = rt_engine_warm_kind(engine, runtime) == kind;
+        bool have = rt_engine_warm_kind(engine, runtime, runner) == kind;
         (void)pthread_mutex_lock(&engine->lock);
         while (!have && w->starting && rt_now_ns() < deadline && !engine->closing) {
                 struct timespec until;
@@ -206,7 +229,7 @@ void rt_engine_warm_missed(struct retort_engine *engine, int kind) {
 
 void rt_engine_warm_age(struct retort_engine *engine) {
         uint64_t now = rt_now_ns();
-        for (int kind = 0; kind < RT_ENGINE_MAX_RUNTIMES && engine->n_frozen > 0; kind++) {
+        for (int kind = 0; kind < RT_ENGINE_KINDS && engine->n_frozen > 0; kind++) {
                 struct rt_warm *w = &engine->warm[kind];
                 if (!w->frozen)
                         continue;
@@ -221,6 +244,6 @@ void rt_engine_warm_age(struct retort_engine *engine) {
 }
 
 void rt_engine_warm_close(struct retort_engine *engine) {
-        for (int kind = 0; kind < RT_ENGINE_MAX_RUNTIMES; kind++)
+        for (int kind = 0; kind < RT_ENGINE_KINDS; kind++)
                 let_go(engine, &engine->warm[kind]);
 }

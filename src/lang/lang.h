@@ -85,12 +85,23 @@ struct rt_lang_plan {
         size_t n_steps;
 };
 
-/* Whether the runtime's interpreter can be frozen. */
-bool rt_runtime_can_warm(const struct rt_runtime *runtime);
+/* Whether the runtime's interpreter can be frozen: that of its programs, or of its contexts. */
+bool rt_runtime_can_warm(const struct rt_runtime *runtime, bool runner);
 /* The interpreter that is to be frozen, as a step whose name is "warm". RETORT_E_NO_RUNTIME when it is not installed. */
-int rt_lang_warm(const struct rt_runtime *runtime, const struct rt_lang_places *places,
+int rt_lang_warm(const struct rt_runtime *runtime, bool runner, const struct rt_lang_places *places,
                  const struct retort_limits *ceilings, struct rt_arena *arena, struct rt_lang_step *ret_step,
                  struct retort_error *err);
+
+/* Whether it can keep state from cell to cell: docs/internals/runner-protocol.md. */
+bool rt_runtime_has_runner(const struct rt_runtime *runtime);
+/* Its runner as a step, with the request's env and limits (no other member counts); fork_argv NULL: a fork would not do. */
+int rt_lang_runner(const struct rt_runtime *runtime, const struct retort_request *request, const struct rt_lang_places *places,
+                   const struct retort_limits *ceilings, struct rt_arena *arena, struct rt_lang_step *ret_step,
+                   struct retort_error *err);
+
+/* What was asked for, else the default given, within floors and ceilings. RETORT_E_INPUT: limits.<member> is outside of them. */
+int rt_lang_limits(const struct retort_limits *asked, const struct retort_limits *dflt, const struct retort_limits *ceilings,
+                   struct retort_limits *ret_limits, struct retort_error *err);
 
 /* Checks the whole request against the runtime and the ceilings (a member 0 means RETORT_LIMITS'), and makes its
  * plan. What is wrong with the request is RETORT_E_INPUT naming the field; a missing toolchain is

@@ -290,16 +290,24 @@ static const struct rt_yaml_key step_keys[] = {
         { "limits", rt_yaml_read_map, offsetof(struct rt_step_def, limits), .keys = limit_keys },
         { 0 },
 };
+#define WARM(member) offsetof(struct rt_warm_def, member)
 static const struct rt_yaml_key warm_keys[] = {
-        { "argv", read_node, AT(warm.step.argv_node) - AT(warm), .required = true },
-        { "env", read_node, AT(warm.step.env_node) - AT(warm) },
-        { "args", read_node, AT(warm.args_node) - AT(warm) },
-        { "compile_args", read_node, AT(warm.compile_args_node) - AT(warm) },
-        { "cold_compile_args", rt_yaml_read_texts, AT(warm.cold_compile_args) - AT(warm) },
-        { "preload", rt_yaml_read_texts, AT(warm.preload) - AT(warm) },
-        { "cold_env", rt_yaml_read_texts, AT(warm.cold_env) - AT(warm) },
-        { "least", rt_yaml_read_map, AT(warm.least) - AT(warm), .keys = limit_keys },
-        { "same_limits", read_limit_names, AT(warm.same_limits) - AT(warm) },
+        { "argv", read_node, WARM(step.argv_node), .required = true },
+        { "env", read_node, WARM(step.env_node) },
+        { "args", read_node, WARM(args_node) },
+        { "compile_args", read_node, WARM(compile_args_node) },
+        { "cold_compile_args", rt_yaml_read_texts, WARM(cold_compile_args) },
+        { "preload", rt_yaml_read_texts, WARM(preload) },
+        { "cold_env", rt_yaml_read_texts, WARM(cold_env) },
+        { "least", rt_yaml_read_map, WARM(least), .keys = limit_keys },
+        { "same_limits", read_limit_names, WARM(same_limits) },
+        { 0 },
+};
+static const struct rt_yaml_key runner_keys[] = {
+        { "argv", read_node, AT(runner.step.argv_node) - AT(runner), .required = true },
+        { "env", read_node, AT(runner.step.env_node) - AT(runner) },
+        { "limits", rt_yaml_read_map, AT(runner.step.limits) - AT(runner), .keys = limit_keys },
+        { "warm", rt_yaml_read_map, AT(runner.warm) - AT(runner), .keys = warm_keys },
         { 0 },
 };
 static const struct rt_yaml_key runtime_keys[] = {
@@ -312,6 +320,7 @@ static const struct rt_yaml_key runtime_keys[] = {
         { "compile", rt_yaml_read_map, AT(compile), .keys = compile_keys },
         { "run", rt_yaml_read_map, AT(run), .required = true, step_keys },
         { "warm", rt_yaml_read_map, AT(warm), .keys = warm_keys },
+        { "runner", rt_yaml_read_map, AT(runner), .keys = runner_keys },
         { "diagnostics", read_diagnostics, AT(diagnostics) },
         { 0 },
 };
@@ -361,19 +370,19 @@ static int read_step(const struct rt_yaml *yaml, struct rt_step_def *step) {
         return r < 0 ? r : read_env(yaml, step);
 }
 
-static int read_warm(const struct rt_yaml *yaml, struct rt_runtime *runtime) {
-        const struct rt_yaml_node *argv = runtime->warm.step.argv_node;
+/* compiles: of a runtime with a compile step, which may be all that forks do. */
+static int read_warm(const struct rt_yaml *yaml, struct rt_warm_def *warm, bool compiles) {
+        const struct rt_yaml_node *argv = warm->step.argv_node;
         if (!argv)
                 return 0;
-        if (!runtime->warm.args_node && !(runtime->warm.compile_args_node && runtime->compile.argv))
+        if (!warm->args_node && !(warm->compile_args_node && compiles))
                 return rt_yaml_fail(yaml, argv, "'warm' needs 'args', or 'compile_args' for a 'compile' step");
-        int r = read_step(yaml, &runtime->warm.step);
-        if (r == 0 && runtime->warm.args_node)
-                r = read_list(yaml, runtime->warm.args_node, "'args' needs at least the file that is run",
-                              &runtime->warm.args, &runtime->warm.n_args);
-        if (r == 0 && runtime->warm.compile_args_node)
-                r = read_list(yaml, runtime->warm.compile_args_node, "'compile_args' needs at least one word",
-                              &runtime->warm.compile_args, &runtime->warm.n_compile_args);
+        int r = read_step(yaml, &warm->step);
+        if (r == 0 && warm->args_node)
+                r = read_list(yaml, warm->args_node, "'args' needs at least the file that is run", &warm->args, &warm->n_args);
+        if (r == 0 && warm->compile_args_node)
+                r = read_list(yaml, warm->compile_args_node, "'compile_args' needs at least one word", &warm->compile_args,
+                              &warm->n_compile_args);
         return r;
 }
 
@@ -406,7 +415,9 @@ static int load_one(struct rt_lang_set *set, int dir_fd, const char *dir, const 
         r = r < 0 ? r : rt_yaml_walk(&yaml, root, runtime_keys, runtime);
         r = r < 0 ? r : read_step(&yaml, &runtime->compile);
         r = r < 0 ? r : read_step(&yaml, &runtime->run);
-        r = r < 0 ? r : read_warm(&yaml, runtime);
+        r = r < 0 ? r : read_warm(&yaml, &runtime->warm, runtime->compile.argv != NULL);
+        r = r < 0 ? r : read_step(&yaml, &runtime->runner.step);
+        r = r < 0 ? r : read_warm(&yaml, &runtime->runner.warm, false);
         if (r == 0)
                 set->runtimes[set->n++] = runtime;
         return r;

@@ -181,7 +181,7 @@ int rt_lang_plan(const struct rt_runtime *runtime, const struct retort_request *
                  struct rt_arena *arena, struct rt_lang_plan *ret_plan, struct retort_error *err) {
         struct rt_lang_plan plan = { .runtime = runtime };
         struct rt_filling filling = {
-                .runtime = runtime, .request = request, .places = places, .arena = arena, .err = err
+                .runtime = runtime, .warm = &runtime->warm, .request = request, .places = places, .arena = arena, .err = err
         };
         int r = rt_request_check(runtime, request, err);
         r = r < 0 ? r : plan_limits(runtime, request, ceilings, &plan, err);

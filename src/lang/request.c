@@ -149,6 +149,12 @@ static int check_env(const struct retort_request *request, struct retort_error *
         return 0;
 }
 
+int rt_request_check_env(const struct retort_request *request, struct retort_error *err) {
+        size_t total = 0;
+        int r = check_texts("env", request->env, request->n_env, &total, err);
+        return r < 0 ? r : check_env(request, err);
+}
+
 int rt_request_check(const struct rt_runtime *runtime, const struct retort_request *request,
                      struct retort_error *err) {
         size_t run = 0;
@@ -202,4 +208,9 @@ int rt_request_limits(const char *prefix, const struct retort_limits *asked, con
         if (r == 0)
                 *ret_limits = limits;
         return r;
+}
+
+int rt_lang_limits(const struct retort_limits *asked, const struct retort_limits *dflt, const struct retort_limits *ceilings,
+                   struct retort_limits *ret_limits, struct retort_error *err) {
+        return rt_request_limits("limits", asked, dflt, ceilings, ret_limits, err);
 }

@@ -10,6 +10,9 @@
 int rt_request_check(const struct rt_runtime *runtime, const struct retort_request *request,
                      struct retort_error *err);
 
+/* Checks env alone. */
+int rt_request_check_env(const struct retort_request *request, struct retort_error *err);
+
 /* Resolves a step's limits: the request's, else the step's own, else the default. What was asked for may not
  * be outside floor and ceiling; what was not is brought below the ceiling. prefix names the field: "limits".
  */

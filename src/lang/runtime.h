@@ -49,6 +49,22 @@ struct rt_diagnostic_def {
         bool caret; /* the column is where a following line has its caret */
 };
 
+/* How an interpreter is warmed up, frozen and forked instead of being started anew. */
+struct rt_warm_def {
+        struct rt_step_def step; /* the interpreter that warms up; no argv: it cannot be */
+        const struct rt_yaml_node *args_node;
+        const struct rt_template *args; /* what a fork of it is told to run */
+        size_t n_args;
+        const struct rt_yaml_node *compile_args_node;
+        const struct rt_template *compile_args; /* and in the compile step */
+        size_t n_compile_args;
+        const char *const *preload;           /* what it imports, for {preload} */
+        const char *const *cold_compile_args; /* options of the compiler (patterns, too) that are its start's */
+        const char *const *cold_env;    /* variables (fnmatch(3) patterns) that it would have to know at its start */
+        struct retort_limits least;     /* limits below which a fork has no room */
+        const char *const *same_limits; /* limits that must be the default, for the same reason */
+};
+
 struct rt_runtime {
         const char *file; /* as named in messages */
         const char *dir;  /* the folder's name under the runtimes directory */
@@ -77,21 +93,12 @@ struct rt_runtime {
         } source;
         struct rt_step_def compile;
         struct rt_step_def run;
-        /* How its interpreter is warmed up, frozen and forked instead of being started for each run. */
+        struct rt_warm_def warm;
+        /* What keeps an interpreter alive in a context: docs/internals/runner-protocol.md. No argv: it has none. */
         struct {
-                struct rt_step_def step; /* the interpreter that warms up; no argv: it cannot be */
-                const struct rt_yaml_node *args_node;
-                const struct rt_template *args; /* what a fork of it is told to run */
-                size_t n_args;
-                const struct rt_yaml_node *compile_args_node;
-                const struct rt_template *compile_args; /* and in the compile step */
-                size_t n_compile_args;
-                const char *const *preload;     /* what it imports, for {preload} */
-                const char *const *cold_compile_args; /* options of the compiler (patterns, too) that are its start's */
-                const char *const *cold_env;    /* variables (fnmatch(3) patterns) that it would have to know at its start */
-                struct retort_limits least;     /* limits below which a fork has no room */
-                const char *const *same_limits; /* limits that must be the default, for the same reason */
-        } warm;
+                struct rt_step_def step;
+                struct rt_warm_def warm;
+        } runner;
         const struct rt_diagnostic_def *diagnostics;
         size_t n_diagnostics;
 };

@@ -381,7 +381,7 @@ int rt_template_add(const struct rt_template *template, const struct rt_filling 
         case RT_PIECE_COMPILE_ARGS:
                 return add_all(filling, request->compile_args, request->n_compile_args, to);
         case RT_PIECE_PRELOAD: {
-                const char *const *modules = filling->runtime->warm.preload;
+                const char *const *modules = filling->warm ? filling->warm->preload : NULL;
                 size_t n = 0;
                 while (modules && modules[n])
                         n++;

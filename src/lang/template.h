@@ -24,7 +24,7 @@ struct rt_runtime;
         X(FILES, "files", NONE, true, "all files with one of the runtime's extensions")                      \
         X(ARGS, "args", NONE, true, "the program's arguments")                                               \
         X(COMPILE_ARGS, "compile_args", NONE, true, "the compiler's arguments")                              \
-        X(PRELOAD, "preload", NONE, true, "what warm.preload lists")                                         \
+        X(PRELOAD, "preload", NONE, true, "what its warm.preload lists")                                     \
         X(WORK, "work", NONE, false, "the work directory")                                                   \
         X(TMP, "tmp", NONE, false, "the directory for temporary files")                                      \
         X(RUNTIMES, "runtimes", NONE, false, "the runtimes directory")                                       \
@@ -56,6 +56,7 @@ struct rt_template {
 /* What the placeholders of one step are filled from. */
 struct rt_filling {
         const struct rt_runtime *runtime;
+        const struct rt_warm_def *warm; /* for {preload} */
         const struct retort_request *request;
         const struct rt_lang_places *places;
         const struct retort_limits *limits; /* the step's, resolved */

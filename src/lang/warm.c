@@ -8,8 +8,17 @@
 #include "lang/request.h"
 #include "lang/warm.h"
 
-bool rt_runtime_can_warm(const struct rt_runtime *runtime) {
-        return runtime->warm.n_args > 0 || runtime->warm.n_compile_args > 0;
+static const struct rt_warm_def *warm_of(const struct rt_runtime *runtime, bool runner) {
+        return runner ? &runtime->runner.warm : &runtime->warm;
+}
+
+bool rt_runtime_can_warm(const struct rt_runtime *runtime, bool runner) {
+        const struct rt_warm_def *warm = warm_of(runtime, runner);
+        return warm->n_args > 0 || warm->n_compile_args > 0;
+}
+
+bool rt_runtime_has_runner(const struct rt_runtime *runtime) {
+        return runtime->runner.step.n_argv > 0;
 }
 
 static bool listed(const char *const *patterns, const char *word) {
@@ -20,7 +29,7 @@ static bool listed(const char *const *patterns, const char *word) {
 }
 
 /* A variable, or an option, that the interpreter reads when it starts: a fork has started already. */
-static bool words_fit(const struct rt_runtime *runtime, const struct retort_request *request) {
+static bool words_fit(const struct rt_warm_def *warm, const struct retort_request *request) {
         for (size_t i = 0; i < request->n_env; i++) {
                 char name[256];
                 size_t size = strcspn(request->env[i], "=");
@@ -28,28 +37,28 @@ static bool words_fit(const struct rt_runtime *runtime, const struct retort_requ
                         return false;
                 memcpy(name, request->env[i], size);
                 name[size] = 0;
-                if (listed(runtime->warm.cold_env, name))
+                if (listed(warm->cold_env, name))
                         return false;
         }
         for (size_t i = 0; i < request->n_compile_args; i++)
-                if (listed(runtime->warm.cold_compile_args, request->compile_args[i]))
+                if (listed(warm->cold_compile_args, request->compile_args[i]))
                         return false;
         return true;
 }
 
 /* A fork owns some memory before it begins; and there are limits that the interpreter was started with. */
-static bool limits_fit(const struct rt_runtime *runtime, const struct retort_limits *limits,
+static bool limits_fit(const struct rt_warm_def *warm, const struct retort_limits *limits,
                        const struct retort_limits *defaults, const struct retort_limits *ceilings) {
         static const struct retort_limits nothing_asked = { 0 };
         struct retort_limits usual;
         if (rt_request_limits("limits", &nothing_asked, defaults, ceilings, &usual, NULL) < 0)
                 return false;
 #define X(member, unit, dflt, floor, ceiling, text)                                                                    \
-        if (limits->member < runtime->warm.least.member)                                                               \
+        if (limits->member < warm->least.member)                                                               \
                 return false;
         RETORT_LIMITS(X)
 #undef X
-        for (const char *const *name = runtime->warm.same_limits; name && *name; name++) {
+        for (const char *const *name = warm->same_limits; name && *name; name++) {
 #define X(member, unit, dflt, floor, ceiling, text)                                                                    \
                 if (strcmp(*name, #member) == 0 && limits->member != usual.member)                                     \
                         return false;
@@ -72,34 +81,58 @@ static int fill_words(struct rt_filling *filling, const struct rt_template *word
 
 int rt_warm_plan(struct rt_filling *filling, const struct retort_limits *ceilings, struct rt_lang_plan *plan) {
         const struct rt_runtime *runtime = plan->runtime;
+        const struct rt_warm_def *warm = &runtime->warm;
         struct rt_lang_step *run = &plan->steps[plan->n_steps - 1];
-        bool compiles = plan->n_steps > 1, runs = runtime->warm.n_args > 0;
-        if (!rt_runtime_can_warm(runtime) || filling->request->terminal_columns > 0 || !words_fit(runtime, filling->request) ||
-            (runs && !limits_fit(runtime, &run->limits, &runtime->run.limits, ceilings)))
+        bool compiles = plan->n_steps > 1, runs = warm->n_args > 0;
+        if (!rt_runtime_can_warm(runtime, false) || filling->request->terminal_columns > 0 || !words_fit(warm, filling->request) ||
+            (runs && !limits_fit(warm, &run->limits, &runtime->run.limits, ceilings)))
                 return 0;
-        if (compiles && (runtime->warm.n_compile_args == 0 ||
-                         !limits_fit(runtime, &plan->steps[0].limits, &runtime->compile.limits, ceilings)))
+        if (compiles && (warm->n_compile_args == 0 ||
+                         !limits_fit(warm, &plan->steps[0].limits, &runtime->compile.limits, ceilings)))
                 return 0;
-        int r = runs ? fill_words(filling, runtime->warm.args, runtime->warm.n_args, run) : 0;
+        int r = runs ? fill_words(filling, warm->args, warm->n_args, run) : 0;
         if (r == 0 && compiles)
-                r = fill_words(filling, runtime->warm.compile_args, runtime->warm.n_compile_args, &plan->steps[0]);
+                r = fill_words(filling, warm->compile_args, warm->n_compile_args, &plan->steps[0]);
         return r;
 }
 
-int rt_lang_warm(const struct rt_runtime *runtime, const struct rt_lang_places *places,
+int rt_lang_warm(const struct rt_runtime *runtime, bool runner, const struct rt_lang_places *places,
                  const struct retort_limits *ceilings, struct rt_arena *arena, struct rt_lang_step *ret_step,
                  struct retort_error *err) {
         static const struct retort_request nothing = { 0 };
+        const struct rt_warm_def *warm = warm_of(runtime, runner);
+        const struct rt_step_def *usual = runner ? &runtime->runner.step : &runtime->run;
         struct rt_lang_step step = { .name = "warm" };
-        struct rt_filling filling = { .runtime = runtime, .request = &nothing, .places = places, .limits = &step.limits,
-                                      .entry = "", .main = "", .arena = arena, .err = err };
-        if (!rt_runtime_can_warm(runtime))
+        struct rt_filling filling = { .runtime = runtime, .warm = warm, .request = &nothing, .places = places,
+                                      .limits = &step.limits, .entry = "", .main = "", .arena = arena, .err = err };
+        if (!rt_runtime_can_warm(runtime, runner))
                 return rt_fail(err, RETORT_E_INPUT, "%s cannot be frozen: its runtime.yaml has no warm", runtime->name);
         int r = rt_lang_detect(runtime, err);
         if (r == 0)
-                r = rt_request_limits("limits", &nothing.limits, &runtime->run.limits, ceilings, &step.limits, err);
+                r = rt_request_limits("limits", &nothing.limits, &usual->limits, ceilings, &step.limits, err);
         if (r == 0)
-                r = rt_plan_command(&filling, &runtime->warm.step, &step);
+                r = rt_plan_command(&filling, &warm->step, &step);
+        if (r == 0)
+                *ret_step = step;
+        return r;
+}
+
+int rt_lang_runner(const struct rt_runtime *runtime, const struct retort_request *request, const struct rt_lang_places *places,
+                   const struct retort_limits *ceilings, struct rt_arena *arena, struct rt_lang_step *ret_step,
+                   struct retort_error *err) {
+        const struct rt_warm_def *warm = &runtime->runner.warm;
+        struct rt_lang_step step = { .name = "run" };
+        struct rt_filling filling = { .runtime = runtime, .warm = warm, .request = request, .places = places,
+                                      .entry = "", .main = "", .arena = arena, .err = err };
+        if (!rt_runtime_has_runner(runtime))
+                return rt_fail(err, RETORT_E_INPUT, "language: %s has no contexts: its programs run once", runtime->name);
+        int r = rt_request_check_env(request, err);
+        r = r < 0 ? r : rt_request_limits("limits", &request->limits, &runtime->runner.step.limits, ceilings, &step.limits, err);
+        r = r < 0 ? r : rt_lang_detect(runtime, err);
+        r = r < 0 ? r : rt_plan_command(&filling, &runtime->runner.step, &step);
+        if (r == 0 && rt_runtime_can_warm(runtime, true) && words_fit(warm, request) &&
+            limits_fit(warm, &step.limits, &runtime->runner.step.limits, ceilings))
+                r = fill_words(&filling, warm->args, warm->n_args, &step);
         if (r == 0)
                 *ret_step = step;
         return r;

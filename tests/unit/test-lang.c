@@ -297,7 +297,7 @@ static void forks_do_what_warm_says(void **state) {
                 assert_true(asprintf(&text, "%s%s", compile, rows[i].warm) >= 0);
                 assert_int_equal(load_text(text, &set, &err), 0);
                 const struct rt_runtime *toy = rt_lang_find(set, "toy", &err);
-                assert_int_equal(rt_runtime_can_warm(toy), rows[i].can);
+                assert_int_equal(rt_runtime_can_warm(toy, false), rows[i].can);
                 assert_int_equal(rt_lang_plan(toy, &request, &places, &no_ceilings, &arena, &plan, &err), 0);
                 if ((plan.steps[0].fork_argv != NULL) != rows[i].compiles || (plan.steps[1].fork_argv != NULL) != rows[i].runs)
                         fail_msg("row %zu", i);
