@@ -385,7 +385,7 @@ static int write_frozen_plan(const char *const *argv, const char *const *env, st
                         entries[n++] = *env;
                         continue;
                 }
-                (void)snprintf(preload, sizeof preload, "%.900s:%s", *env, RT_FORKSERVER_PRELOAD + strlen("LD_PRELOAD="));
+                (void)snprintf(preload, sizeof preload, "%.900s:%s", *env, strchr(RT_FORKSERVER_PRELOAD, '=') + 1);
                 entries[0] = preload;
         }
         return rt_plan_write(argv, entries, NULL, 0, err);
