@@ -45,14 +45,16 @@ def is_forked(outcome):
 
 
 @pytest.fixture
-def batch(tmp_path, installed_languages):
+def runtimes(tmp_path, installed_languages):
     if missing := installed_languages["c"]:
         pytest.skip(f"toolchain not installed: {missing}")
-    runtimes = tmp_path / "runtimes"
-    shutil.copytree(RUNTIMES, runtimes)
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == tmp_path.stat().st_uid and folder.name.startswith("pytest"):
-            folder.chmod(0o755)
+    shutil.copytree(RUNTIMES, tmp_path / "runtimes")
+    tmp_path.chmod(0o755)
+    return tmp_path / "runtimes"
+
+
+@pytest.fixture
+def batch(runtimes):
     opened = Batch(runtimes)
     opened.runtimes = runtimes
     if not is_forked(opened.run()):
@@ -83,3 +85,22 @@ def test_a_compiler_that_may_have_changed_is_let_go(batch):
     batch.until(is_forked)
     batch.until(lambda outcome: outcome["steps"][0].get("cached"), n=7)
     assert is_forked(batch.run())
+
+
+@pytest.mark.parametrize("change, reason", [
+    (("mv program plain", "mv program plain && printf x >>plain"), "does not make the same program as gcc"),
+    (("ld.gold)", "ld.nowhere)"), "gcc has no gold"),
+    (("'-###'", "'-###' -save-temps"), "gcc does not start three programs"),
+])
+def test_a_compiler_that_is_not_as_it_should_be_is_refused(runtimes, change, reason):
+    """And its programs are compiled as ever."""
+    script = runtimes / "c" / "start.sh"
+    assert script.read_text().count(change[0]) == 1
+    script.write_text(script.read_text().replace(*change))
+    env = environment(RETORT_RUNTIMES=str(runtimes))
+    forked = subprocess.run([BIN / "retort", "run", "--warm", runtimes / "c" / "hello.c"], env=env, capture_output=True, text=True, timeout=60)
+    if "gives no namespaces" in forked.stderr:
+        pytest.skip("this host freezes no interpreter")
+    assert forked.returncode == 125 and reason in forked.stderr, forked
+    plain = subprocess.run([BIN / "retort", "run", runtimes / "c" / "hello.c"], env=env, capture_output=True, text=True, timeout=60)
+    assert (plain.returncode, plain.stdout) == (0, "hello from C\n")
