@@ -28,7 +28,7 @@ THROUGH_SHELL = {
 }
 LEAVES = ("for d in /work /tmp /dev/shm; do mkdir -p $d/deep/er; echo x > $d/left; ln -s / $d/deep/link; done; chmod 0 /tmp/deep; "
           "ipcmk -M 4096 >/dev/null; ipcmk -Q >/dev/null; ipcmk -S 1 >/dev/null; setsid sleep 100 >/dev/null 2>&1 </dev/null & echo left")
-FINDS = ("for d in /work /tmp /dev/shm; do ls -A $d | grep -v Rtmp; done; ipcs -m -q -s | grep ^0x; ls /proc | grep -x [0-9]* | wc -l; "
+FINDS = ("for d in /work /tmp /dev/shm; do ls -A $d | grep -v Rtmp; done; ipcs -m -q -s | grep ^0x; set -- /proc/[0-9]*; echo $#; "
          "cat /proc/*/comm | grep sleep; echo found")
 
 # Leaves no process and no file: the box serves again.
