@@ -9,16 +9,22 @@ sample=$1
 gcc=$2
 shift 2
 
-# Longer than any name of a source: the source's own is written over it.
+# What gcc makes of it, to compare.
+for word; do
+        shift
+        [ "$word" = "$sample" ] && word=main.c
+        set -- "$@" "$word"
+done
+cp "$sample" main.c && "$gcc" "$@" && mv program plain || exit 1
+
+# A name longer than any of a source: the source's own is written over it.
 name=main.c
 while [ ${#name} -lt 300 ]; do name=./$name; done
 for word; do
         shift
-        [ "$word" = "$sample" ] && word=$name
+        [ "$word" = main.c ] && word=$name
         set -- "$@" "$word"
 done
-
-cp "$sample" main.c && "$gcc" "$@" && mv program plain || exit 1
 linker=$(command -v "$("$gcc" -print-prog-name=ld.gold)") || { echo "gcc has no gold" >&2; exit 1; }
 said=$("$gcc" '-###' "$@" 2>&1 | sed -n 's/^ //p')
 

@@ -16,6 +16,6 @@ int main(int argc, char **argv) {
         int numbers[10];
         for (int i = 0; i < 10; i++)
                 numbers[i] = i * argc;
-        printf("%s %d\n", argv[0], sum(numbers, 10));
-        return 0;
+        printf("%s %s %d\n", __FILE__, argv[0], sum(numbers, 10));
+        return __BASE_FILE__[0] == '.';
 }
