@@ -250,6 +250,7 @@ class Runner:
         self.protocol.close()
         for fd in self.fds:
             os.close(fd)
+        self.ended, self.fds = True, {}  # a second call finds nothing to do
         return code
 
 

@@ -339,10 +339,10 @@ static void unknown_languages_hear_the_known_ones(void **state) {
         assert_null(rt_lang_find(tree, "ruby", &err));
         assert_int_equal(err.code, RETORT_E_NO_RUNTIME);
         assert_string_equal(err.message,
-                            "unknown language 'ruby'; known: bash, c, cpp, java, javascript, python, r");
+                            "unknown language 'ruby'; known: bash, c, cpp, ipykernel, irkernel, java, javascript, python, r, xpython");
         assert_null(rt_lang_find(tree, NULL, &err));
         assert_string_equal(err.message,
-                            "language is missing; known: bash, c, cpp, java, javascript, python, r");
+                            "language is missing; known: bash, c, cpp, ipykernel, irkernel, java, javascript, python, r, xpython");
         assert_null(rt_lang_find(tree, "  ", &err));
         assert_null(rt_lang_find(tree, "pyth", &err));
         assert_null(rt_lang_find(tree, "a\nb\xff", &err));
