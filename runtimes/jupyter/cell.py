@@ -58,7 +58,7 @@ class Cell:
             self._refuse(f"{asked} of a cell cannot be set in this kernel's language")
             return
         self.session.formats = self.formats or self.session.formats
-        self._ask("before", code, True, False)
+        self._ask("before", code, not self.session.language.silent_is_mute, False)
 
     def _run(self):
         mute = self.silent and self.session.language.silent_is_mute
@@ -129,7 +129,7 @@ class Cell:
             self._has_started(parent)
         elif kind == "execute_result" and self.phase == "run":
             self._hold(content, True)
-        elif kind in ("display_data", "update_display_data"):
+        elif kind in ("display_data", "update_display_data") and self.phase == "run":
             self._on_display(content)
         elif kind == "error" and ours and self.phase == "run" and not self.error:
             self._fail_as(content)
@@ -169,7 +169,7 @@ class Cell:
         mark = metadata.pop("retort", None) if self.session.language.shows_values else "displayed"
         if isinstance(mark, list):  # R's vectors may come as lists
             mark = mark[0] if mark else None
-        if mark is None and self.phase == "run":
+        if mark is None:
             self._hold(content, False)
             return
         if self.held and not self.held[2] and not (mark == "displayed" and self._is_figure(content)):

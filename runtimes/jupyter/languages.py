@@ -15,7 +15,7 @@ class Language:
     name_of_interrupt = "Interrupt"
     end_of_input = "\x04"
     has_input = has_inspection = True
-    silent_is_mute = False  # a silent cell would not even print
+    silent_is_mute = False  # a silent cell would not even print, nor say that it failed
     shows_values = False  # values come as display_data: see R
     blank = ""  # what an empty cell becomes, where it would not count otherwise
 
@@ -145,10 +145,10 @@ local({
 local({{
   {setwd}
   {formats}
-  names <- c({names})
-  options(retort.before = Sys.getenv(names, unset = NA, names = TRUE))
+  {before}
   {setenv}
   {unsetenv}
+  invisible(.Last.value)
 }})
 """
     AFTER = """
@@ -171,11 +171,12 @@ local({
     def before(self, env, cwd, formats):
         values = {name: value for name, value in env.items() if value is not None}
         gone = [name for name, value in env.items() if value is None]
+        names = ", ".join(self._text(name) for name in env)
         mimes = ", ".join(self._text(mime) for mime in ["text/plain", *(self.MIMES[one] for one in formats or () if one in self.MIMES)])
         return self.BEFORE.format(
             setwd="" if cwd is None else f"setwd({self._text(cwd)})",
             formats=f"options(jupyter.plot_mimetypes = c({mimes}))" if formats else "",
-            names=", ".join(self._text(name) for name in env),
+            before=f"options(retort.before = Sys.getenv(c({names}), unset = NA, names = TRUE))" if env else "",
             setenv="Sys.setenv(" + ", ".join(f"{self._text(name)} = {self._text(value)}" for name, value in values.items()) + ")" if values else "",
             unsetenv="Sys.unsetenv(c(" + ", ".join(self._text(name) for name in gone) + "))" if gone else "",
         )
