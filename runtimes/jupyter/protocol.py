@@ -73,6 +73,7 @@ class Protocol:
         os.close(3)
         self.socket = socket.socket(fileno=fd)
         self.bytes = bytearray()
+        self.mark = f"\x1e{os.urandom(12).hex()}\x1e"
 
     def fileno(self):
         return self.socket.fileno()
@@ -120,6 +121,7 @@ class Protocol:
             kind = max(data, key=lambda mime: len(data[mime]) if isinstance(data[mime], str) else 1 << 20)
             text = f"{kind} of {len(body)} bytes is left out: a result may have {MOST_ITEM}"
             body = _body({**message, "data": {"text/plain": text}, "metadata": {}}, False)
+        write(1, self.mark)
         self._send(body)
 
 

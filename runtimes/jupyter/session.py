@@ -16,7 +16,8 @@ from kernel import Failure, Kernel
 from languages import language_of
 from protocol import Ended, Protocol, plain, short, write
 
-ANSWER_S = 10  # until completion and inspection say that nothing is known
+READY_S = "55"  # a little less than the engine waits: the sentence about it should be there
+ANSWER_S = 8  # the same for completion and inspection: then nothing is known
 AT_ONCE = 500  # messages of a flood until somebody else is looked after
 BEFORE_INPUT_S = 0.02  # what was printed before a question comes by another socket
 
@@ -84,7 +85,7 @@ class Session:
         about = info.get("language_info") if isinstance(info.get("language_info"), dict) else {}
         features = ["complete"] + ["inspect"] * self.language.has_inspection + ["input"] * self.language.has_input
         name = self.name or str(about.get("name") or self.kernel.name)
-        self.protocol.send(type="ready", protocol=1, language=name, version=str(about.get("version") or info.get("implementation_version") or "?"), features=features)
+        self.protocol.send(type="ready", protocol=1, language=name, version=str(about.get("version") or info.get("implementation_version") or "?"), features=features, mark=self.protocol.mark)
 
     # ---- the loop ----
 
@@ -249,7 +250,7 @@ def _arguments(words):
     if "--" in words:
         at = words.index("--")
         words, more = words[:at], words[at + 1 :]
-    options = {"language": "", "transport": "tcp", "grace-ms": "30", "ready-s": "60"}
+    options = {"language": "", "transport": "tcp", "grace-ms": "30", "ready-s": READY_S}
     for word in [word for word in words if word.startswith("--")]:
         name, _, value = word[2:].partition("=")
         if name not in options:

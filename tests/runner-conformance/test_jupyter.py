@@ -29,6 +29,17 @@ if what == "sleeps":
 """
 
 
+# For cells of ipykernel: says with its sockets what ipykernel never would.
+FORGE = """
+import hmac, json
+kernel = get_ipython().kernel
+key, mine = kernel.session.key, kernel.get_parent()['header']
+def forge(key, kind, content, parent={}):
+    parts = [json.dumps(x, default=str).encode() for x in ({'msg_type': kind, 'msg_id': '1'}, parent, {}, content)]
+    kernel.iopub_socket.send_multipart([b'x', b'<IDS|MSG>', hmac.new(key, b''.join(parts), 'sha256').hexdigest().encode(), *parts])
+"""
+
+
 @pytest.fixture
 def start(tmp_path):
     """Starts a language's runner, if that is installed, with other options."""
@@ -178,7 +189,8 @@ def test_a_result_that_is_too_big_is_named(python):
 
 
 def test_json_that_others_cannot_read(python):
-    cell = python.run("display({'application/json': {'a': float('nan'), 'b': [10**300, 2**63 - 1, float('-inf'), 1.5]}, 'x/y': ['a', 'b']}, raw=True)")
+    value = "{'a': float('nan'), 'b': [10**300, 2**63 - 1, float('-inf'), 1.5]}"
+    cell = python.run(FORGE + f"forge(key, 'display_data', {{'data': {{'application/json': {value}, 'x/y': ['a', 'b']}}}}, mine)")
     assert cell.items[0]["data"] == {"application/json": {"a": None, "b": [1e300, 2**63 - 1, None, 1.5]}, "x/y": "ab"}
 
 
@@ -212,16 +224,10 @@ def test_children_that_live_on(python):
 
 
 def test_rubbish_and_forgeries_are_as_if_not_said(python):
-    code = """
-kernel = get_ipython().kernel
+    code = FORGE + """
 for junk in ([b'junk'], [b'stream', b'<IDS|MSG>'], [b'<IDS|MSG>', b'x', b'{', b'{', b'{', b'{'], [b''] * 9):
     kernel.iopub_socket.send_multipart(junk)
-import hmac, json
-def forge(key, kind, content, parent={}):
-    parts = [json.dumps(x, default=str).encode() for x in ({'msg_type': kind, 'msg_id': '1'}, parent, {}, content)]
-    kernel.iopub_socket.send_multipart([b'x', b'<IDS|MSG>', hmac.new(key, b''.join(parts), 'sha256').hexdigest().encode(), *parts])
 forge(b'wrong', 'stream', {'name': 'stdout', 'text': 'forged'})
-key, mine = kernel.session.key, kernel.get_parent()['header']
 for kind in ('stream', 'display_data', 'execute_result', 'status', 'clear_output', 'no_such'):
     for content in ([], 7, None, {}, {'data': 7, 'metadata': 'x', 'name': 3, 'execution_state': []}, {'data': {'text/plain': None, 'a/b': {'c': 1}}}):
         forge(key, kind, content, mine)
