@@ -10,6 +10,7 @@ import hmac
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -135,11 +136,9 @@ class Kernel:
 
     def receive(self, channel):
         """The next message that there is: kind, parent's id, content, header; None: there is none."""
-        while True:
-            try:
-                frames = self.sockets[channel].recv_multipart(self.zmq.NOBLOCK)
-            except self.zmq.Again:
-                return None
+        taken = self.sockets[channel]
+        while taken.getsockopt(self.zmq.EVENTS) & self.zmq.POLLIN:  # an exception would take longer
+            frames = taken.recv_multipart()
             try:
                 begin = frames.index(DELIMITER)
                 signature, parts = frames[begin + 1], frames[begin + 2 : begin + 6]
@@ -149,6 +148,7 @@ class Kernel:
                         return header["msg_type"], (parent or {}).get("msg_id"), content, header
             except (ValueError, IndexError, KeyError, TypeError, AttributeError, RecursionError):
                 continue
+        return None
 
     # ---- the process ----
 
@@ -171,10 +171,9 @@ class Kernel:
         """Asks it to end, and ends it if it does not."""
         if not self.ended() and self.sockets:
             self.send("control", "shutdown_request", {"restart": False})
-            try:
-                self.process.wait(patience)
-            except subprocess.TimeoutExpired:
-                pass
+            end = select.poll()
+            end.register(self.pidfd, select.POLLIN)
+            end.poll(patience * 1000)
         if not self.ended():
             self.signal(signal.SIGKILL)
             self.process.wait()

@@ -6,7 +6,6 @@ A cell is over when its reply and its "idle" have come, in whichever order they 
 
 import os
 import resource
-import select
 import signal
 import sys
 import time
@@ -90,9 +89,10 @@ class Session:
     # ---- the loop ----
 
     def _wait(self, seconds):
-        """Sleeps until something has come; messages of the engine's are put aside."""
-        wait = None if seconds is None else max(0, int(seconds * 1000) + 1)
-        for what, _ in self.poller.poll(wait):
+        """Sleeps until something has come, and says what; messages of the engine's are put aside."""
+        wait = None if seconds is None else max(0, int(seconds * 1000) + (seconds > 0))
+        ready = {what for what, _ in self.poller.poll(wait)}
+        for what in ready:
             if what == self.wake:
                 try:
                     os.read(self.wake, 4096)
@@ -100,6 +100,7 @@ class Session:
                     pass
             elif what == self.protocol.fileno():
                 self.waiting += self.protocol.receive()
+        return ready
 
     def later(self, seconds, act):
         self.timers.append((time.monotonic() + seconds, act))
@@ -108,8 +109,9 @@ class Session:
         return max(0, min(when for when, _ in self.timers) - time.monotonic()) if self.timers else None
 
     def run(self):
+        ready = set(self.kernel.sockets.values())
         while True:
-            busy = self._take_from_kernel()
+            busy = self._take_from_kernel(ready)
             if self.interrupts:
                 self.interrupts = 0
                 if self.cell:
@@ -121,32 +123,33 @@ class Session:
             self.timers = [timer for timer in self.timers if timer[0] > now]
             for act in due:
                 act()
-            if self.kernel.ended():
+            if self.kernel.pidfd in ready and self.kernel.ended():
                 self._last_words()
                 return
-            self._wait(0 if busy else self._next_timer())
+            ready = self._wait(0 if busy else self._next_timer())
 
     def _taken(self):
         messages, self.waiting = self.waiting, []
         return messages
 
-    def _take_from_kernel(self):
+    def _take_from_kernel(self, ready):
         """True: there is more."""
-        kernel = self.kernel
-        for _ in range(AT_ONCE):
+        kernel, sockets = self.kernel, self.kernel.sockets
+        for _ in range(AT_ONCE if sockets["iopub"] in ready else 0):
             message = kernel.receive("iopub")
             if message is None:
                 break
             self._on_iopub(*message)
         else:
-            return True
-        while (message := kernel.receive("shell")) is not None:
+            if sockets["iopub"] in ready:
+                return True
+        while sockets["shell"] in ready and (message := kernel.receive("shell")) is not None:
             self._on_reply(*message)
-        while (message := kernel.receive("stdin")) is not None:
+        while sockets["stdin"] in ready and (message := kernel.receive("stdin")) is not None:
             if self.cell and message[0] == "input_request":
                 self._drain_quietly(BEFORE_INPUT_S)
                 self.cell.ask(message[2], message[3])
-        while kernel.receive("control") is not None:
+        while sockets["control"] in ready and kernel.receive("control") is not None:
             pass
         return False
 
