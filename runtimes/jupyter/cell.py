@@ -6,10 +6,13 @@ import time
 
 from protocol import plain, short, write
 
-STARTED_S = 0.1  # after "busy" a cell can be interrupted, also in a kernel that does not say that it has begun
+STARTED_S = 0.02  # from "this is what I execute" until a kernel does: SIGINT before that may end the wrong thing
+BUSY_S = 0.1  # the same from "busy", for kernels that do not say what they execute
+REPLY_S = 2  # from "idle": a kernel that was interrupted between two things may have forgotten to answer
 AGAIN_S, AGAIN_MOST = 0.1, 20  # some kernels drop what comes shortly after an error
 MOST_GRACES = 100
-ABORTED = ("abort", "aborted")
+LOST = "lost"
+ABORTED = ("abort", "aborted", LOST)
 FIGURES = ("image/", "application/pdf")
 
 
@@ -41,7 +44,7 @@ class Cell:
         self.formats = message.get("formats") or None
         self.phase = self.request = self.reply = self.ran = self.error = self.held = self.asks = None
         self.deadline, self.heard = None, True
-        self.idle = self.started = self.interrupted = self.to_interrupt = False
+        self.idle = self.begun = self.started = self.interrupted = self.to_interrupt = False
         self.prepared = False
         self.tries, self.pages, self.exit = 0, [], None
 
@@ -80,7 +83,7 @@ class Cell:
                 self._finish()
         elif self.phase == "run":
             self.ran = self.reply
-            if self.ran.get("status") in ABORTED and not self.error and not self.interrupted and self.tries < AGAIN_MOST:
+            if self._was_dropped() and self.tries < AGAIN_MOST:
                 self.tries += 1
                 self.phase = "again"
                 self.session.later(AGAIN_S, self._run)
@@ -90,6 +93,11 @@ class Cell:
                 self._finish()
         else:
             self._finish()
+
+    def _was_dropped(self):
+        """Never begun, for all that the kernel said: only then may it be asked once more."""
+        status = self.ran.get("status")
+        return status in ABORTED and status != LOST and not (self.begun or self.error or self.interrupted)
 
     def _maybe_over(self):
         if not self.idle or self.reply is None:
@@ -123,10 +131,13 @@ class Cell:
             if content.get("execution_state") == "idle":
                 self.idle = True
                 self._maybe_over()
+                if self.reply is None:
+                    self.session.later(REPLY_S, lambda: self.on_reply(parent, {"status": LOST}))
             elif self.phase == "run":
-                self.session.later(STARTED_S, lambda: self._has_started(parent))
-        elif kind == "execute_input":
-            self._has_started(parent)
+                self.session.later(BUSY_S, lambda: self._has_started(parent))
+        elif kind == "execute_input" and ours and self.phase == "run":
+            self.begun = True
+            self.session.later(STARTED_S, lambda: self._has_started(parent))
         elif kind == "execute_result" and self.phase == "run":
             self._hold(content, True)
         elif kind in ("display_data", "update_display_data") and self.phase == "run":
@@ -135,7 +146,7 @@ class Cell:
             self._fail_as(content)
 
     def on_reply(self, parent, content):
-        if parent != self.request or self.reply is not None:
+        if parent != self.request or self.reply is not None or self.session.cell is not self:
             return
         self.reply = content
         if self.phase == "run":
@@ -230,7 +241,7 @@ class Cell:
         language = self.session.language
         aborted = self.ran is not None and self.ran.get("status") in ABORTED
         if aborted and not self.error:
-            self.error = {"name": language.name_of_interrupt, "value": "the cell was interrupted" if self.interrupted else "the kernel dropped the cell", "traceback": ""}
+            self.error = {"name": language.name_of_interrupt, "value": "the cell was interrupted" if self.interrupted else "the kernel did not answer", "traceback": ""}
         if not self.error:
             return "ok" if self.exit is None else "exit"
         name, value = self.error["name"], self.error["value"]

@@ -57,6 +57,8 @@ def ask_exit(shell=shell):
     shell.keepkernel_on_exit = True
     shell.payload_manager.write_payload({"source": "ask_exit", "keepkernel": True})
 shell.ask_exit = ask_exit
+import zmq  # what comes faster than it can be sent is to be kept, not dropped
+shell.kernel.iopub_thread.schedule(lambda: shell.kernel.iopub_thread.socket.setsockopt(zmq.SNDHWM, 0))
 """
     BEFORE = """
 import os, sys

@@ -285,6 +285,15 @@ def test_an_interrupt_at_once(python):
     assert python.run("2").main["text/plain"] == "2"
 
 
+def test_a_cell_that_is_never_answered_is_over_when_the_kernel_is_idle(python):
+    python.run("kernel = get_ipython().kernel\nsend = kernel.session.send")
+    forgetful = "kernel.session.send = lambda *a, **k: {'content': {'status': 'ok'}} if a[1] == 'execute_reply' else send(*a, **k)"
+    cell = python.run(f"print('once')\n{forgetful}", patience=20)
+    assert (cell.status, cell.text) == ("error", "once\n") and "did not answer" in cell.error["value"]
+    cell = python.run("kernel.session.send = send\n'on'")
+    assert cell.status == "ok"
+
+
 def test_an_interrupt_that_the_program_handles(python):
     cell = python.begin("import time\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('caught')")
     time.sleep(1)
