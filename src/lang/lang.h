@@ -85,6 +85,8 @@ struct rt_lang_plan {
         size_t n_steps;
 };
 
+/* Whether it runs whole programs: one that does not has a runner, and is for contexts only. */
+bool rt_runtime_has_programs(const struct rt_runtime *runtime);
 /* Whether the runtime's interpreter can be frozen: that of its programs, or of its contexts. */
 bool rt_runtime_can_warm(const struct rt_runtime *runtime, bool runner);
 /* The interpreter that is to be frozen, as a step whose name is "warm". RETORT_E_NO_RUNTIME when it is not installed. */

@@ -314,11 +314,11 @@ static const struct rt_yaml_key runtime_keys[] = {
         { "name", read_name, AT(name), .required = true },
         { "title", rt_yaml_read_text, AT(title), .required = true },
         { "aliases", read_aliases, AT(aliases), .required = true },
-        { "extensions", read_extensions, AT(extensions), .required = true },
+        { "extensions", read_extensions, AT(extensions) },
         { "toolchain", rt_yaml_read_map, AT(toolchain), .required = true, toolchain_keys },
-        { "source", rt_yaml_read_map, AT(source), .required = true, source_keys },
+        { "source", rt_yaml_read_map, AT(source), .keys = source_keys },
         { "compile", rt_yaml_read_map, AT(compile), .keys = compile_keys },
-        { "run", rt_yaml_read_map, AT(run), .required = true, step_keys },
+        { "run", rt_yaml_read_map, AT(run), .keys = step_keys },
         { "warm", rt_yaml_read_map, AT(warm), .keys = warm_keys },
         { "runner", rt_yaml_read_map, AT(runner), .keys = runner_keys },
         { "diagnostics", read_diagnostics, AT(diagnostics) },
@@ -413,6 +413,7 @@ static int load_one(struct rt_lang_set *set, int dir_fd, const char *dir, const 
         const struct rt_yaml_node *root;
         r = rt_yaml_parse(&yaml, text, size, &root);
         r = r < 0 ? r : rt_yaml_walk(&yaml, root, runtime_keys, runtime);
+        r = r < 0 ? r : rt_runtime_check_parts(&yaml, root, runtime);
         r = r < 0 ? r : read_step(&yaml, &runtime->compile);
         r = r < 0 ? r : read_step(&yaml, &runtime->run);
         r = r < 0 ? r : read_warm(&yaml, &runtime->warm, runtime->compile.argv != NULL);

@@ -17,10 +17,6 @@ bool rt_runtime_can_warm(const struct rt_runtime *runtime, bool runner) {
         return warm->n_args > 0 || warm->n_compile_args > 0;
 }
 
-bool rt_runtime_has_runner(const struct rt_runtime *runtime) {
-        return runtime->runner.step.n_argv > 0;
-}
-
 static bool listed(const char *const *patterns, const char *word) {
         for (; patterns && *patterns; patterns++)
                 if (fnmatch(*patterns, word, 0) == 0)

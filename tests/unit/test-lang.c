@@ -115,6 +115,52 @@ static void a_good_file_loads(void **state) {
         assert_null(rt_lang_free(set));
 }
 
+/* The good file without what belongs to its programs, and with a runner. */
+static const char cells_only[] = "name: toy\n"
+                                 "title: A toy\n"
+                                 "aliases: []\n"
+                                 "toolchain:\n"
+                                 "  programs: [[sh]]\n"
+                                 "  version: {args: [--version], pattern: '([0-9]+)'}\n"
+                                 "  install: apt install toy\n"
+                                 "runner:\n"
+                                 "  argv: ['{program:sh}', runner.sh]\n";
+
+static void a_runtime_may_be_for_contexts_only(void **state) {
+        (void)state;
+        static const char *const extensions[] = { "", "extensions: [toy]\n" };
+        for (size_t i = 0; i < RT_LEN(extensions); i++) {
+                rt_auto_free char *text = NULL;
+                assert_true(asprintf(&text, "%s%s", cells_only, extensions[i]) > 0);
+                struct retort_error err = { 0 };
+                struct rt_lang_set *set = NULL;
+                assert_int_equal(load_text(text, &set, &err), 0);
+                const struct rt_runtime *toy = rt_lang_find(set, "toy", &err);
+                assert_true(!rt_runtime_has_programs(toy) && rt_runtime_has_runner(toy));
+                assert_null(rt_lang_by_file(set, "a.toy"));
+                rt_auto_arena struct rt_arena arena = { 0 };
+                struct rt_lang_plan plan;
+                struct rt_lang_step step;
+                struct retort_request request = { .language = "toy", .code = { "x", 1 } };
+                assert_int_equal(rt_lang_plan(toy, &request, &places, &no_ceilings, &arena, &plan, &err), RETORT_E_INPUT);
+                assert_string_equal(err.message, "language: toy runs no programs: it keeps state between the cells of a context");
+                assert_int_equal(rt_lang_warm(toy, false, &places, &no_ceilings, &arena, &step, &err), RETORT_E_INPUT);
+                assert_int_equal(rt_lang_runner(toy, &request, &places, &no_ceilings, &arena, &step, &err), 0);
+                assert_string_equal(step.argv[1], "runner.sh");
+                assert_null(rt_lang_free(set));
+        }
+        static const char *const useless[] = { "source: {name: main.toy}", "compile: {argv: [x]}", "warm: {argv: [x], args: [y]}", "diagnostics: []" };
+        for (size_t i = 0; i < RT_LEN(useless); i++) {
+                rt_auto_free char *text = NULL;
+                assert_true(asprintf(&text, "%s%s\n", cells_only, useless[i]) > 0);
+                struct retort_error err = { 0 };
+                struct rt_lang_set *set = NULL;
+                assert_int_equal(load_text(text, &set, &err), RETORT_E_INPUT);
+                assert_non_null(strstr(err.message, "/toy/runtime.yaml:10:1: '"));
+                assert_non_null(strstr(err.message, "' is for programs, and there is no 'run'"));
+        }
+}
+
 static void outputs_are_names_or_names_anywhere(void **state) {
         (void)state;
         static const char *const outputs[] = { "program", "lib*.so", "**/*.class", NULL };
@@ -185,11 +231,14 @@ static void the_usual_one_stays_when_the_request_speaks_to_it(void **state) {
 
 static void every_mistake_has_its_place(void **state) {
         (void)state;
-        static const struct {
+        const struct {
                 const char *from, *to, *complaint;
         } rows[] = {
                 { "title:", "tilte:", ":2:1: unknown key 'tilte'; known here: name, title, aliases" },
                 { "  install: apt install toy\n", "", ":6:3: key 'install' is missing" },
+                { "extensions: [toy]\n", "", ":1:1: key 'extensions' is missing, which 'run' needs" },
+                { "source:\n  name: main.toy\n", "", ":1:1: key 'source' is missing, which 'run' needs" },
+                { strstr(good, "run:\n"), "", ":1:1: a runtime needs 'run', for programs, or 'runner', for contexts, or both" },
                 { "title: A toy\n", "title: A toy\ntitle: again\n",
                   ":3:1: key 'title' was given already in line 2" },
                 { "title: A toy", "title: [A, toy]", ":2:8: 'title' must be a single value, not a list" },
@@ -335,7 +384,7 @@ static void missing_toolchains_say_how_to_get_them(void **state) {
 
 static void every_runtime_of_the_tree_is_there(void **state) {
         (void)state;
-        static const char *const names[] = { "bash", "c", "cpp", "java", "javascript", "python", "r" };
+        static const char *const names[] = { "bash", "c", "cpp", "deno", "ipykernel", "irkernel", "java", "javascript", "python", "r", "xpython" };
         for (size_t i = 0; i < RT_LEN(names); i++)
                 assert_string_equal(rt_runtime_name(rt_lang_at(tree, i)), names[i]);
         assert_null(rt_lang_at(tree, RT_LEN(names)));
@@ -379,10 +428,10 @@ static void unknown_languages_hear_the_known_ones(void **state) {
         assert_null(rt_lang_find(tree, "ruby", &err));
         assert_int_equal(err.code, RETORT_E_NO_RUNTIME);
         assert_string_equal(err.message,
-                            "unknown language 'ruby'; known: bash, c, cpp, java, javascript, python, r");
+                            "unknown language 'ruby'; known: bash, c, cpp, deno, ipykernel, irkernel, java, javascript, python, r, xpython");
         assert_null(rt_lang_find(tree, NULL, &err));
         assert_string_equal(err.message,
-                            "language is missing; known: bash, c, cpp, java, javascript, python, r");
+                            "language is missing; known: bash, c, cpp, deno, ipykernel, irkernel, java, javascript, python, r, xpython");
         assert_null(rt_lang_find(tree, "  ", &err));
         assert_null(rt_lang_find(tree, "pyth", &err));
         assert_null(rt_lang_find(tree, "a\nb\xff", &err));
@@ -727,6 +776,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_good_file_loads),
                 cmocka_unit_test(every_mistake_has_its_place),
+                cmocka_unit_test(a_runtime_may_be_for_contexts_only),
                 cmocka_unit_test(outputs_are_names_or_names_anywhere),
                 cmocka_unit_test(the_first_installed_program_speaks),
                 cmocka_unit_test(the_usual_one_stays_when_the_request_speaks_to_it),
