@@ -393,9 +393,7 @@ static int load_one(struct rt_lang_set *set, int dir_fd, const char *dir, const 
                     struct retort_error *err) {
         rt_auto_close int own_fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (own_fd < 0 || faccessat(own_fd, "runtime.yaml", F_OK, 0) < 0)
-                return errno == ENOENT || errno == ENOTDIR
-                               ? 0
-                               : rt_fail_errno(err, "cannot open %s/%s", dir, name);
+                return errno == ENOENT || errno == ENOTDIR ? 0 : rt_fail_errno(err, "cannot open %s/%s", dir, name);
         struct rt_runtime *runtime = rt_arena_new(&set->arena, struct rt_runtime);
         struct loading loading = { .set = set, .runtime = runtime, .dir_fd = own_fd };
         struct rt_yaml yaml = { .file = rt_arena_printf(&set->arena, "%s/%s/runtime.yaml", dir, name),
