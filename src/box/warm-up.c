@@ -26,7 +26,7 @@ int rt_warm_up_plan(const char *const *argv, const char *const *env, const char 
                         entries[n++] = *env;
                         continue;
                 }
-                (void)snprintf(preload, sizeof preload, "%s:%.900s", RT_FORKSERVER_PRELOAD, *env + 11);
+                (void)snprintf(preload, sizeof preload, "%.900s:%s", *env, strchr(RT_FORKSERVER_PRELOAD, '=') + 1);
                 entries[0] = preload;
         }
         return rt_plan_write(argv, entries, NULL, 0, err);

@@ -11,7 +11,7 @@ struct rt_ahead {
 };
 
 /* A plan of argv and env, with the n_first variables before; the first of these is LD_PRELOAD with the library, which comes
- * before what else the runtime preloads. A descriptor, or an error. */
+ * last: what else the runtime preloads may take a call before it, and passes on to it what it does not. A descriptor, or an error. */
 int rt_warm_up_plan(const char *const *argv, const char *const *env, const char *const *first, size_t n_first,
                     struct retort_error *err);
 

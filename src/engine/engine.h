@@ -10,7 +10,7 @@
 
 #include "base/arena.h"
 #include "box/box.h"
-#include "engine/pools.h"
+#include "engine/warm.h"
 #include "lang/lang.h"
 #include "retort.h"
 
@@ -25,19 +25,6 @@ struct rt_toolchain {
 /* What a slot holds: a fork, or what was started ahead, for the programs of the runtime of that number;
  * RT_ENGINE_MAX_RUNTIMES more: a fork for its contexts; or none. */
 enum { RT_KIND_COLD = -1, RT_ENGINE_KINDS = 2 * RT_ENGINE_MAX_RUNTIMES };
-
-/* The frozen interpreter of a kind, or those that are started ahead. */
-struct rt_warm {
-        struct rt_pool pool;
-        struct rt_frozen *frozen; /* NULL: none */
-        bool starting;            /* a thread of ours starts one */
-        bool asked;               /* somebody wants one */
-        unsigned failures;        /* in a row */
-        uint64_t tried_ns;        /* when the last one was started */
-        uint64_t used_ns;         /* when a request last wanted a fork */
-        uint64_t forks;           /* guests that this one's zygotes made, about */
-        char why[256];            /* the last failure */
-};
 
 struct rt_ready_slot {
         struct rt_slot *slot;
@@ -118,6 +105,8 @@ void rt_engine_slot_return(struct retort_engine *engine, struct rt_slot *slot, i
 /* engine/warm.c: which kind of slot a program or a context of this runtime would have; starts to freeze its interpreter if nobody has,
  * and somebody is to. RT_KIND_COLD as long as there is none. */
 int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *runtime, bool runner);
+/* Whether the slot holds a fork of this kind, and of an interpreter that is still what the host has installed. */
+bool rt_engine_warm_current(struct retort_engine *engine, int kind, const struct rt_slot *slot);
 /* Reads retort_config.warm and begins to freeze what it names. */
 int rt_engine_warm_open(struct retort_engine *engine, const char *languages, struct retort_error *err);
 /* With the engine's lock held: the interpreter of a kind, or NULL; a slot that should have held a fork of it does not;

@@ -30,6 +30,3 @@ bool rt_engine_pool_may_refill(const struct retort_engine *engine);
 void rt_engine_pool_result(struct retort_engine *engine, int kind, struct rt_slot *slot);
 /* Waits until one is ready: as retort_engine_warm. */
 int rt_engine_pool_await(struct retort_engine *engine, int kind, uint64_t deadline_ns, struct retort_error *err);
-/* engine/warm.c: whether a failure was so lately that nothing is to be tried. */
-struct rt_warm;
-bool rt_engine_warm_resting(const struct rt_warm *warm);

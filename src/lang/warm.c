@@ -18,10 +18,13 @@ int rt_warm_read_start(const struct rt_yaml *yaml, const struct rt_yaml_node *no
 }
 
 int rt_warm_check(const struct rt_yaml *yaml, const struct rt_runtime *runtime, const struct rt_warm_def *warm) {
+        bool programs = warm == &runtime->warm;
+        if (!warm->args_node && !(warm->compile_args_node && programs && runtime->compile.argv_node))
+                return rt_yaml_fail(yaml, warm->step.argv_node, "'warm' needs 'args', or 'compile_args' for a 'compile' step");
         if (!warm->pool && (warm->entry || warm->first))
-                return rt_yaml_fail(yaml, warm->args_node, "'entry' and 'first' are for 'start: pool'");
-        if (warm->pool && (runtime->compile.argv_node || warm != &runtime->warm))
-                return rt_yaml_fail(yaml, warm->args_node, "'start: pool' is for programs, and for runtimes without 'compile'");
+                return rt_yaml_fail(yaml, warm->step.argv_node, "'entry' and 'first' are for 'start: pool'");
+        if (warm->pool && (!programs || runtime->compile.argv_node))
+                return rt_yaml_fail(yaml, warm->step.argv_node, "'start: pool' is for programs, and for runtimes without 'compile'");
         return 0;
 }
 
@@ -34,11 +37,8 @@ static const struct rt_warm_def *warm_of(const struct rt_runtime *runtime, bool 
 }
 
 bool rt_runtime_can_warm(const struct rt_runtime *runtime, bool runner) {
-        return warm_of(runtime, runner)->n_args > 0;
-}
-
-bool rt_runtime_has_runner(const struct rt_runtime *runtime) {
-        return runtime->runner.step.n_argv > 0;
+        const struct rt_warm_def *warm = warm_of(runtime, runner);
+        return warm->n_args > 0 || warm->n_compile_args > 0;
 }
 
 static bool listed(const char *const *patterns, const char *word) {
@@ -124,18 +124,17 @@ int rt_warm_plan(struct rt_filling *filling, const struct retort_limits *ceiling
         const struct rt_runtime *runtime = plan->runtime;
         const struct rt_warm_def *warm = &runtime->warm;
         struct rt_lang_step *run = &plan->steps[plan->n_steps - 1];
-        bool compiles = plan->n_steps > 1;
+        bool compiles = plan->n_steps > 1, runs = warm->n_args > 0;
         if (!rt_runtime_can_warm(runtime, false) || filling->request->terminal_columns > 0 || !words_fit(warm, filling->request) ||
-            !code_fits(warm, filling) || !args_fit(warm, filling->request) ||
-            !limits_fit(warm, &run->limits, &runtime->run.limits, ceilings))
+            !code_fits(warm, filling) || (runs && !args_fit(warm, filling->request)) ||
+            (runs && !limits_fit(warm, &run->limits, &runtime->run.limits, ceilings)))
                 return 0;
         if (compiles && (warm->n_compile_args == 0 ||
                          !limits_fit(warm, &plan->steps[0].limits, &runtime->compile.limits, ceilings)))
                 return 0;
-        int r = fill_words(filling, warm->args, warm->n_args, run);
+        int r = runs ? fill_words(filling, warm->args, warm->n_args, run) : 0;
         if (r == 0 && compiles)
                 r = fill_words(filling, warm->compile_args, warm->n_compile_args, &plan->steps[0]);
-        plan->can_fork = r == 0;
         return r;
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests that are forks of a frozen Node, R or Java, or a Ruby or PHP that was started ahead, one after the other: the second
 finds nothing of the first, has random numbers of its own, and an interpreter that is killed is replaced. test_next_guest.py says
-more of Python's.
+more of Python's. Of C the compiler is a fork, and its programs are started in the same slots.
 """
 import ctypes
 import json
@@ -26,6 +26,7 @@ THROUGH_SHELL = {
             'new ProcessBuilder("/bin/sh", "-c", "%s").start().getInputStream().readAllBytes())); } }',
     "ruby": "IO.popen(['/bin/sh', '-c', '%s']) { |io| print io.read }",
     "php": "<?php echo shell_exec(<<<'X'\n%s\nX);",
+    "c": '// /proc: so that it is compiled each time\n#include <unistd.h>\nint main(void) { execl("/bin/sh", "sh", "-c", "%s", (char *)0); return 1; }\n',
 }
 LEAVES = ("for d in /work /tmp /dev/shm; do mkdir -p $d/deep/er; echo x > $d/left; ln -s / $d/deep/link; done; chmod 0 /tmp/deep; "
           "ipcmk -M 4096 >/dev/null; ipcmk -Q >/dev/null; ipcmk -S 1 >/dev/null; setsid sleep 100 >/dev/null 2>&1 </dev/null & echo left")
@@ -60,12 +61,14 @@ RANDOM = {
             " + \" \" + new java.security.SecureRandom().nextLong() + \" \" + java.util.concurrent.ThreadLocalRandom.current().nextLong() + \" \" + new java.util.SplittableRandom().nextLong()); } }",
     "ruby": "require 'securerandom'; puts rand, Random.new.rand, Random.new_seed, SecureRandom.hex, [*1..1000].shuffle.join(','), 'a'.hash, Object.new.hash",
     "php": "<?php echo mt_rand(), ' ', mt_getrandmax() * lcg_value(), ' ', random_int(0, PHP_INT_MAX), ' ', uniqid('', true), ' ', bin2hex(random_bytes(8)), ' ', str_shuffle(str_repeat('abcdefgh', 9));",
+    "c": '// /proc\n#include <stdio.h>\n#include <sys/auxv.h>\nint main(void) { unsigned long *x = (void *)getauxval(AT_RANDOM); printf("%lx %lx %p %p\\n", x[0], x[1], (void *)&x, (void *)main); return 0; }\n',
 }
 POOLED = {"ruby": "ruby", "php": "php"}  # and what its process is called
 WARM = ("fork", "parked", "pool")
 HELLO = {"ruby": "puts 1", "php": "<?php echo \"1\\n\";",
          "python": "print(1)", "javascript": "console.log(1)", "r": "cat('1\\n')",
-         "java": "public class Main { public static void main(String[] a) { System.out.println(1); } }"}
+         "java": "public class Main { public static void main(String[] a) { System.out.println(1); } }",
+         "c": '// /proc\n#include <stdio.h>\nint main(void) { puts("1"); return 0; }\n'}
 LANGUAGES = tuple(HELLO)
 
 
@@ -123,7 +126,7 @@ def test_the_next_fork_finds_nothing(engine, corner):
 
 def test_a_fork_spoils_its_own_memory_only(engine):
     if engine.language not in SPOILS:
-        pytest.skip("test_next_guest.py does it")
+        pytest.skip("test_next_guest.py does it, or there is no such memory")
     spoils, asks, expected = SPOILS[engine.language]
     before = engine.run(asks, language=engine.language)
     assert before["stdout"] == expected, before
