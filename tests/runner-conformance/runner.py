@@ -250,6 +250,7 @@ class Runner:
         self.protocol.close()
         for fd in self.fds:
             os.close(fd)
+        self.fds = {}
         return code
 
 
