@@ -4,6 +4,7 @@
 // traces in which there is nothing but the program.
 'use strict';
 
+const { BigInt, Error, Number, Object, process, String, Symbol, SyntaxError, TypeError } = globalThis; // a program may replace them
 const fs = require('fs');
 const inspector = require('inspector');
 const Module = require('module');
@@ -111,6 +112,9 @@ function installModules(dialect) {
     }
     return ret;
   };
+  load.constant = () => {
+    throw new TypeError('Assignment to constant variable.');
+  };
   Object.defineProperty(load, 'meta', {
     get() {
       const directory = process.cwd();
@@ -171,13 +175,19 @@ function headOf(error) {
   }
 }
 
-// where(frame) tells a frame's place if it is another one than the frame says.
+// Functions of ours that an indirect eval declares: V8 calls what is anonymous in them eval.
+function shown(frame) {
+  const text = String(frame);
+  return frame.isEval() && /^eval \([^()]*\)$/.test(text) && String(frame.getEvalOrigin()).includes(OURS) ? text.slice('eval ('.length, -1) : text;
+}
+
+// where(frame, text) is what is shown of a frame; text: its usual words.
 function installTraces(where) {
   Object.defineProperty(Error, 'prepareStackTrace', {
     configurable: true,
     enumerable: false,
     writable: true,
-    value: (error, frames) => [headOf(error), ...own(frames).map(where)].join('\n    at '),
+    value: (error, frames) => [headOf(error), ...own(frames).map((frame) => where(frame, shown(frame)))].join('\n    at '),
   });
 }
 

@@ -3,6 +3,7 @@
 // Completion and inspection. Expressions are evaluated only as far as V8 can tell that they change nothing.
 'use strict';
 
+const { Array, Function, Object, RegExp, Set } = globalThis; // a program may replace them
 const { builtinModules } = require('module');
 const { inspect, types } = require('util');
 const { lexicalNames, peek } = require('./runner-evaluate.cjs');
@@ -11,7 +12,7 @@ const { IMPORT } = require('./runner-rewrite.cjs');
 const MOST = 1000;
 const NAME = '[\\p{ID_Start}$_][\\p{ID_Continue}$\\u200c\\u200d]*';
 const STEP = `(?:\\s*\\??\\.\\s*${NAME}|\\[(?:\\d+|'[^'\\\\\\n]*'|"[^"\\\\\\n]*")\\])`;
-const CHAIN = new RegExp(`(?:${NAME}|'[^'\\\\\\n]*'|"[^"\\\\\\n]*")${STEP}*$`, 'u');
+const CHAIN = new RegExp(`(?:${NAME}|'[^'\\\\\\n]*'|"[^"\\\\\\n]*"|\\[[^[\\]]*\\])${STEP}*$`, 'u');
 const isName = new RegExp(`^${NAME}$`, 'u');
 const KEYWORDS = ['async', 'await', 'break', 'case', 'catch', 'class', 'const', 'continue', 'debugger', 'default', 'delete', 'do', 'else',
   'export', 'extends', 'false', 'finally', 'for', 'function', 'if', 'import', 'in', 'instanceof', 'let', 'new', 'null', 'of', 'return', 'static',

@@ -5,13 +5,14 @@
 // that a program could replace later.
 'use strict';
 
+const { Buffer, Error, JSON, Object, process, RangeError } = globalThis; // a program may replace them
+const crypto = require('crypto');
 const fs = require('fs');
-const net = require('net');
 const path = require('path');
 
-const { closeSync, readSync, writeSync } = fs;
+const { readSync } = fs;
 const { parse, stringify } = JSON;
-const { allocUnsafe, byteLength, concat } = Buffer;
+const { allocUnsafe, byteLength, concat, from } = Buffer;
 const leave = process.reallyExit.bind(process);
 
 const MOST = 64 << 20; // bytes of a frame
@@ -21,19 +22,8 @@ const loaded = { exports: {} };
 process.dlopen(loaded, path.join(__dirname, 'runner.node'));
 const native = loaded.exports;
 
-// Everything, whatever the descriptor's mode is: a child that inherits a pipe may have made it non-blocking. Nobody can be
-// told that the other end is gone; a program that closed its own descriptor loses what it writes.
-function writeAll(fd, data) {
-  for (let at = 0; at < data.length;) {
-    try {
-      at += writeSync(fd, data, at);
-    } catch (error) {
-      if (error.code === 'EAGAIN') native.wait(fd, 1);
-      else if (error.code !== 'EINTR') return false;
-    }
-  }
-  return true;
-}
+// Nobody can be told that the other end is gone; a program that closed its own descriptor loses what it writes.
+const writeAll = (fd, data) => native.write(fd, data);
 
 // JSON text without halves of surrogate pairs, which stringify writes as \udXXX.
 function toText(message) {
@@ -52,27 +42,32 @@ class Protocol {
     this.size = 0;
     this.queue = []; // messages that nobody took yet
     this.buffer = allocUnsafe(65536);
-    this.socket = null;
+    this.mark = `\0item ${crypto.randomBytes(12).toString('hex')}\x01`;
+    this.markBytes = from(this.mark);
   }
 
   listen() {
-    // Read into our buffer: a stream would keep some for itself, and readNow reads the same socket.
-    this.socket = new net.Socket({
-      fd: this.fd,
-      readable: true,
-      writable: false,
-      onread: {
-        buffer: allocUnsafe(65536),
-        callback: (n, buffer) => {
-          this.take(buffer.subarray(0, n));
-          this.deliver();
-          return true;
-        },
-      },
+    const isListening = native.listen(this.fd, () => {
+      while (this.read());
+      this.deliver();
     });
-    this.socket.on('end', () => leave(0));
-    this.socket.on('error', () => leave(0));
-    this.socket.on('close', () => leave(0));
+    if (!isListening) throw new Error('the protocol cannot be listened to');
+  }
+
+  // What there is; false: nothing. If it is ended before it began, the event loop comes here again.
+  read() {
+    let n = -1;
+    native.quiet(() => {
+      try {
+        n = readSync(this.fd, this.buffer, 0, this.buffer.length, null);
+      } catch (error) {
+        if (error.code === 'EAGAIN' || error.code === 'EINTR') return;
+        n = 0;
+      }
+      if (n === 0) leave(0);
+      this.take(this.buffer.subarray(0, n));
+    });
+    return n === this.buffer.length;
   }
 
   deliver() {
@@ -81,7 +76,7 @@ class Protocol {
 
   // Some bytes more: whole frames become messages.
   take(data) {
-    this.chunks.push(Buffer.from(data));
+    this.chunks.push(from(data));
     this.size += data.length;
     while (this.size >= 4) {
       if (this.chunks[0].length < 4) this.join();
@@ -106,15 +101,8 @@ class Protocol {
     for (;;) {
       const at = this.queue.findIndex(wanted);
       if (at >= 0) return this.queue.splice(at, 1)[0];
-      if (!native.wait(this.fd, 0)) return null;
-      let n = 0;
-      try {
-        n = readSync(this.fd, this.buffer, 0, this.buffer.length, null);
-      } catch (error) {
-        if (error.code === 'EAGAIN' || error.code === 'EINTR') continue;
-      }
-      if (n === 0) leave(0);
-      this.take(this.buffer.subarray(0, n));
+      if (!native.wait(this.fd)) return null;
+      this.read();
     }
   }
 
@@ -122,12 +110,12 @@ class Protocol {
     this.write(toText(message));
   }
 
-  write(text) {
+  write(text, mark) {
     const size = byteLength(text);
     const frame = allocUnsafe(4 + size);
     frame.writeUInt32BE(size, 0);
     frame.write(text, 4);
-    if (!writeAll(this.fd, frame)) leave(0);
+    if (!(mark ? native.send(this.fd, frame, mark) : native.send(this.fd, frame))) leave(0);
   }
 
   // An item; one that is too large is said to be so.
@@ -141,14 +129,14 @@ class Protocol {
       if (!(error instanceof RangeError)) throw error; // longer than any string
     }
     if (size <= MOST_OF_ITEM) {
-      this.write(text);
+      this.write(text, this.markBytes);
       return;
     }
     const sizes = Object.entries(message.data).map(([type, value]) => [typeof value === 'string' ? value.length : size, type]);
     const [most, type] = sizes.sort((a, b) => b[0] - a[0])[0];
     const notice = `[${type} of ${most} bytes is left out: an item may have ${MOST_OF_ITEM}]`;
-    this.send({ ...message, data: { 'text/plain': notice } });
+    this.write(toText({ ...message, data: { 'text/plain': notice } }), this.markBytes);
   }
 }
 
-module.exports = { Protocol, closeSync, leave, native, writeAll };
+module.exports = { Protocol, leave, native, writeAll };

@@ -8,9 +8,12 @@
 //   indirect eval before the rest (`before`), which leaves them replaceable; where a name is let, const or class by now,
 //   a function becomes `let` (`again`, evaluated next) and var an assignment.
 //
+// - let and const of the same name do not mix in V8's REPL mode: const is let, and what assigns to it in so many words throws.
+//
 // Everything stays where it was, so that lines and columns are the program's own.
 'use strict';
 
+const { Array, Error, JSON, Map, Object, Set } = globalThis; // a program may replace them
 const path = require('path');
 
 const IMPORT = 'ɪmport'; // as long as what it stands for, and nobody's name
@@ -86,16 +89,17 @@ class Rewriter {
       } catch { /* a block */ }
     }
     tree = tree || parse(code);
-    const cell = { code, edits: [], before: [], again: [], names: new Set() };
+    const cell = { code, edits: [], blanks: [], before: [], again: [], names: new Set() };
     const isStrict = tree.body.some((node) => node.directive === 'use strict');
     const last = tree.body[tree.body.length - 1];
     for (const node of tree.body) this.statement(cell, node, isStrict);
     if (/\bvar\b|\bimport\b/.test(code)) walk(tree, (node, isTopLevel) => this.inside(cell, node, isTopLevel));
     if (/\bvar\b/.test(code)) this.heads(cell, tree);
+    this.constants(cell, tree);
     return {
       before: this.before(cell),
       again: this.again(cell),
-      main: apply(code, cell.edits),
+      main: apply(code, [...cell.blanks, ...cell.edits]),
       shows: last !== undefined && (last.type === 'ExpressionStatement' || this.isDefault(last)),
       isEmpty: tree.body.length === 0,
     };
@@ -122,7 +126,9 @@ class Rewriter {
         this.lexical.set(node.id.name, 'let');
         break;
       case 'VariableDeclaration':
-        if (node.kind !== 'var') for (const name of declared(node)) this.lexical.set(name, node.kind);
+        if (node.kind === 'var') break;
+        for (const name of declared(node)) this.lexical.set(name, node.kind);
+        if (node.kind === 'const') cell.edits.push({ start: node.start, end: node.start + 5, text: 'let  ' });
         break;
       default:
     }
@@ -139,7 +145,7 @@ class Rewriter {
 
   hoist(cell, node) {
     (this.lexical.has(node.id.name) ? cell.again : cell.before).push(node);
-    cell.edits.push({ start: node.start, end: node.end, text: `;${blank(cell.code.slice(node.start + 1, node.end))}` });
+    cell.blanks.push({ start: node.start, end: node.end, text: `;${blank(cell.code.slice(node.start + 1, node.end))}` });
   }
 
   inside(cell, node, isTopLevel) {
@@ -149,12 +155,8 @@ class Rewriter {
       cell.edits.push({ start: node.meta.start, end: node.meta.end, text: IMPORT });
     } else if (isTopLevel && node.type === 'VariableDeclaration' && node.kind === 'var') {
       for (const name of declared(node)) {
-        if (!this.lexical.has(name)) {
-          cell.names.add(name);
-        } else if (this.lexical.get(name) === 'const') {
-          cell.again.push(name);
-          this.lexical.set(name, 'let');
-        }
+        if (this.lexical.has(name)) this.lexical.set(name, 'let');
+        else cell.names.add(name);
       }
     }
   }
@@ -175,31 +177,50 @@ class Rewriter {
     });
   }
 
-  before({ code, before, names }) {
+  // Assignments to a const. Names that the cell also declares elsewhere are left alone: they may mean something else there.
+  constants(cell, tree) {
+    if (![...this.lexical.values()].includes('const')) return;
+    const found = [];
+    const others = new Set();
+    const top = new Set(tree.body.map((node) => node.declaration || node));
+    walk(tree, (node) => {
+      if (node.params) for (const one of node.params) for (const name of namesOf(one)) others.add(name);
+      if (node.type === 'CatchClause') for (const name of namesOf(node.param)) others.add(name);
+      if (node.type === 'VariableDeclaration' && !top.has(node)) for (const name of declared(node)) others.add(name);
+      if (/^(?:Function|Class)/.test(node.type) && node.id && !top.has(node)) others.add(node.id.name);
+      if (node.type === 'AssignmentExpression' && node.left.type === 'Identifier' && !/[&|?]/.test(node.operator)) found.push([node, node.left, node.right]);
+      if (node.type === 'UpdateExpression' && node.argument.type === 'Identifier') found.push([node, node.argument, node.argument]);
+    });
+    for (const [node, { name }, value] of found) {
+      if (this.lexical.get(name) !== 'const' || others.has(name)) continue;
+      cell.edits.push({ start: node.start, end: value.start, text: `${IMPORT}.constant(` }, { start: value.end, end: node.end, text: ')' });
+    }
+  }
+
+  before({ code, edits, before, names }) {
     let text = '';
     let at = 0;
     for (const node of before) {
-      text += blank(code.slice(at, node.start)) + code.slice(node.start, node.end);
+      text += blank(code.slice(at, node.start)) + apply(code, edits, node.start, node.end);
       at = node.end;
     }
-    text = apply(text, importEdits(text));
     return names.size > 0 ? `${text}\nvar ${[...names].join()};` : text;
   }
 
-  again({ code, again }) {
-    let text = again.filter((one) => typeof one === 'string').map((name) => `let ${name};`).join('');
+  again({ code, edits, again }) {
+    let text = '';
     let at = 0;
-    for (const node of again.filter((one) => typeof one !== 'string')) {
+    for (const node of again) {
       const { id } = node;
       const begin = `;let ${id.name}=`;
       text += blank(code.slice(at, node.start));
       if (text.endsWith(' '.repeat(begin.length))) text = text.slice(0, -begin.length);
       // Without its name: inside, the name means the variable.
-      text += `${begin}${code.slice(node.start, id.start)}${blank(id.name)}${code.slice(id.end, node.end)}`;
+      text += begin + apply(code, [...edits, { start: id.start, end: id.end, text: blank(id.name) }], node.start, node.end);
       at = node.end;
       this.lexical.set(id.name, 'let');
     }
-    return apply(text, importEdits(text));
+    return text;
   }
 
   importText(code, node) {
@@ -212,33 +233,23 @@ class Rewriter {
     const pattern = `{${named.map((one) => `${JSON.stringify(nameOf(one))}:${one.local.name}`).join()}}`;
     const wanted = JSON.stringify(named.map(nameOf));
     let text = `await ${IMPORT}(${source}${options})`;
-    if (whole) text = `const ${whole.local.name}=${text}${named.length > 0 ? `,${pattern}=${whole.local.name}` : ''}`;
-    else if (node.specifiers.length > 0) text = `const ${pattern}=await ${IMPORT}.from(${source},${wanted}${options})`;
+    if (whole) text = `let ${whole.local.name}=${text}${named.length > 0 ? `,${pattern}=${whole.local.name}` : ''}`;
+    else if (node.specifiers.length > 0) text = `let ${pattern}=await ${IMPORT}.from(${source},${wanted}${options})`;
     return `${text};${code.slice(node.start, node.end).replace(/[^\r\n\u2028\u2029]/g, '')}`;
   }
 }
 
-// The same for functions that were taken out of the cell.
-function importEdits(text) {
-  const edits = [];
-  if (!/\bimport\b/.test(text)) return edits;
-  walk(parse(text), (node) => {
-    const at = node.type === 'ImportExpression' ? node : node.type === 'MetaProperty' && node.meta.name === 'import' ? node.meta : null;
-    if (at) edits.push({ start: at.start, end: at.start + IMPORT.length, text: IMPORT });
-  });
-  return edits;
-}
-
-// Of edits within another one only the outer counts.
-function apply(code, edits) {
+// The text from one place to another with the edits in between. Of edits within another one only the outer counts.
+function apply(code, edits, from = 0, to = code.length) {
   let text = '';
-  let at = 0;
-  for (const { start, end, text: by } of edits.sort((a, b) => a.start - b.start || b.end - a.end)) {
+  let at = from;
+  const inside = edits.filter(({ start, end }) => start >= from && end <= to);
+  for (const { start, end, text: by } of inside.sort((a, b) => a.start - b.start || b.end - a.end)) {
     if (start < at) continue;
     text += code.slice(at, start) + by;
     at = end;
   }
-  return text + code.slice(at);
+  return text + code.slice(at, to);
 }
 
 module.exports = { IMPORT, PLACES, Rewriter, acorn, find, parse };

@@ -3,6 +3,7 @@
 // Rich results: what a value looks like in each MIME type, and the program's display().
 'use strict';
 
+const { Array, ArrayBuffer, Buffer, JSON, Number, Object, Promise, Reflect, Set, String, Symbol, TypeError } = globalThis; // a program may replace them
 const { inspect, types } = require('util');
 
 const BUNDLE = Symbol.for('Jupyter.display');

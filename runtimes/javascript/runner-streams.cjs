@@ -4,11 +4,10 @@
 // at once with prompt() and readline(), or through process.stdin, which asks for a line when a running cell waits for one.
 'use strict';
 
+const { console, Object, process, setImmediate } = globalThis; // a program may replace them
 const { Console } = require('console');
 const { Readable, Writable } = require('stream');
 const { writeAll } = require('./runner-protocol.cjs');
-
-const { setImmediate } = globalThis;
 
 class Output extends Writable {
   constructor(fd) {

@@ -8,7 +8,9 @@
  * at a terminal). What is asked for is answered once: by guard(), whose call was ended, by take(), or by notify().
  * libuv's own handler stays in place below ours, so that programs can listen to SIGINT, and cease to.
  *
- * Descriptors. move() puts the protocol out of a program's way; wait() blocks until one can be read or written.
+ * What must be done whole or not at all is done here (send, write), or in quiet(): an end waits for that.
+ *
+ * Descriptors. move() puts the protocol out of a program's way; listen() tells when it can be read; wait() blocks until then.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,7 +31,7 @@
 /* Node-API and libuv, whose binary interfaces are the same for all versions. */
 typedef void *napi_env, *napi_value, *napi_info, *napi_function;
 enum { NAPI_OK = 0, NAPI_EXCEPTION = 10 };
-enum { UV_SIGNAL_BYTES = 1024, TSFN_ABORT = 1 };
+enum { UV_HANDLE_BYTES = 1024, UV_CAN_READ = 1 };
 extern int napi_create_function(napi_env env, const char *name, size_t size, napi_value (*call)(napi_env, napi_info), void *data,
                                 napi_value *ret);
 extern int napi_set_named_property(napi_env env, napi_value object, const char *name, napi_value value);
@@ -38,6 +41,7 @@ extern int napi_create_string_utf8(napi_env env, const char *text, size_t size, 
 extern int napi_get_cb_info(napi_env env, napi_info info, size_t *n, napi_value *args, napi_value *self, void **data);
 extern int napi_get_value_int32(napi_env env, napi_value value, int32_t *ret);
 extern int napi_get_undefined(napi_env env, napi_value *ret);
+extern int napi_get_global(napi_env env, napi_value *ret);
 extern int napi_get_typedarray_info(napi_env env, napi_value array, int *type, size_t *n, void **data, napi_value *buffer, size_t *at);
 extern int napi_call_function(napi_env env, napi_value self, napi_value function, size_t n, const napi_value *args, napi_value *ret);
 extern int napi_get_and_clear_last_exception(napi_env env, napi_value *ret);
@@ -48,6 +52,15 @@ extern int napi_create_threadsafe_function(napi_env env, napi_value function, na
                                            void (*call)(napi_env, napi_value, void *, void *), napi_function *ret);
 extern int napi_call_threadsafe_function(napi_function function, void *data, int mode);
 extern int napi_unref_threadsafe_function(napi_env env, napi_function function);
+extern int napi_get_buffer_info(napi_env env, napi_value buffer, void **data, size_t *size);
+extern int napi_create_reference(napi_env env, napi_value value, uint32_t count, void **ret);
+extern int napi_get_reference_value(napi_env env, void *reference, napi_value *ret);
+extern int napi_open_handle_scope(napi_env env, void **ret);
+extern int napi_close_handle_scope(napi_env env, void *scope);
+extern int napi_make_callback(napi_env env, void *context, napi_value self, napi_value function, size_t n, const napi_value *args, napi_value *ret);
+extern int napi_fatal_exception(napi_env env, napi_value error);
+extern int uv_poll_init(void *loop, void *handle, int fd);
+extern int uv_poll_start(void *handle, int events, void (*call)(void *, int, int));
 extern int uv_signal_init(void *loop, void *handle);
 extern int uv_signal_start(void *handle, void (*call)(void *, int), int number);
 extern void uv_unref(void *handle);
@@ -66,12 +79,16 @@ static struct {
         sem_t asked_sem;
         atomic_uint asked, answered;
         atomic_bool passing; /* the next one is our own, meant for the others of this process group */
-        bool ending; /* V8 was told to end what runs, and nobody has undone it */
+        unsigned quiet; /* what runs must not be ended now */
+        bool ending;    /* V8 was told to end what runs, and nobody has undone it */
         /* Node ends the process when a callback does not return in order. While these counts of its async hooks are 0 it does not. */
         volatile uint32_t *counts[2];
         uint32_t counted[2];
         struct sigaction below;
-        _Alignas(16) char handle[UV_SIGNAL_BYTES];
+        _Alignas(16) char signal_handle[UV_HANDLE_BYTES], poll_handle[UV_HANDLE_BYTES];
+        napi_env env;
+        void *on_readable;
+        struct stat out; /* what descriptor 1 was */
 } all = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static napi_value boolean(napi_env env, bool value) {
@@ -153,7 +170,7 @@ static void *watch(void *unused) {
                         if (was_answered_within(GRACE_MS))
                                 break;
                         pthread_mutex_lock(&all.lock);
-                        if (is_waiting())
+                        if (is_waiting() && all.quiet == 0)
                                 end_javascript();
                         pthread_mutex_unlock(&all.lock);
                         if (!was_answered_within(GRACE_MS))
@@ -211,9 +228,9 @@ static napi_value start(napi_env env, napi_info info) {
                 napi_create_string_utf8(env, "interrupt", (size_t)-1, &name) == NAPI_OK &&
                 napi_create_threadsafe_function(env, args[0], NULL, name, 0, 1, NULL, NULL, NULL, on_notify, &all.notify) == NAPI_OK &&
                 napi_unref_threadsafe_function(env, all.notify) == NAPI_OK && napi_get_uv_event_loop(env, &loop) == NAPI_OK &&
-                uv_signal_init(loop, all.handle) == 0 && uv_signal_start(all.handle, on_libuv, SIGINT) == 0;
+                uv_signal_init(loop, all.signal_handle) == 0 && uv_signal_start(all.signal_handle, on_libuv, SIGINT) == 0;
         if (ok)
-                uv_unref(all.handle);
+                uv_unref(all.signal_handle);
         return boolean(env, ok && start_thread() && sigaction(SIGINT, &ours, &all.below) == 0);
 }
 
@@ -234,6 +251,25 @@ static napi_value guard(napi_env env, napi_info info) {
         if (error && !ended)
                 (void)napi_throw(env, error);
         return boolean(env, ended);
+}
+
+/* quiet(call): calls it, and nothing ends it. false: it was not called, because what runs is being ended. */
+static napi_value quiet(napi_env env, napi_info info) {
+        napi_value function = NULL, self = NULL, result = NULL;
+        size_t n = 1;
+        (void)napi_get_cb_info(env, info, &n, &function, NULL, NULL);
+        (void)napi_get_undefined(env, &self);
+        pthread_mutex_lock(&all.lock);
+        bool may = !all.ending;
+        all.quiet += may;
+        pthread_mutex_unlock(&all.lock);
+        if (!may)
+                return boolean(env, false);
+        (void)napi_call_function(env, self, function, 0, NULL, &result); /* what it throws goes on */
+        pthread_mutex_lock(&all.lock);
+        all.quiet--;
+        pthread_mutex_unlock(&all.lock);
+        return boolean(env, true);
 }
 
 /* end(): ends all JavaScript that runs, up to a guard or the event loop. */
@@ -272,16 +308,92 @@ static napi_value move(napi_env env, napi_info info) {
         return ret;
 }
 
-/* wait(fd, writing): until it can be read or written; false: an interrupt came. */
+/* wait(fd): until it can be read; false: an interrupt came. */
 static napi_value wait_for(napi_env env, napi_info info) {
-        struct pollfd one = { .fd = number(env, info, 0), .events = number(env, info, 1) > 0 ? POLLOUT : POLLIN };
-        bool writing = one.events == POLLOUT;
-        while (writing || !is_waiting()) {
+        struct pollfd one = { .fd = number(env, info, 0), .events = POLLIN };
+        while (!is_waiting()) {
                 int r = poll(&one, 1, 20); /* the signal may have gone to another thread */
                 if (r > 0 || (r < 0 && errno != EINTR))
                         return boolean(env, true);
         }
         return boolean(env, false);
+}
+
+/* Everything, whatever the descriptor's mode is (a child that inherits a pipe may have made it non-blocking). */
+static bool write_all(int fd, const char *data, size_t size, bool may_stop) {
+        while (size > 0) {
+                ssize_t n = write(fd, data, size);
+                if (n > 0) {
+                        data += n;
+                        size -= (size_t)n;
+                } else if (n < 0 && errno == EAGAIN) {
+                        (void)poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, 20);
+                } else if (n < 0 && errno != EINTR) {
+                        return false;
+                }
+                if (may_stop && is_waiting())
+                        return false;
+        }
+        return true;
+}
+
+/* write(fd, buffer): what a program prints; false: not all of it. */
+static napi_value write_out(napi_env env, napi_info info) {
+        napi_value args[2] = { NULL };
+        size_t n = 2, size = 0;
+        int32_t fd = -1;
+        void *data = NULL;
+        bool ok = napi_get_cb_info(env, info, &n, args, NULL, NULL) == NAPI_OK && n == 2 && napi_get_value_int32(env, args[0], &fd) == NAPI_OK &&
+                napi_get_buffer_info(env, args[1], &data, &size) == NAPI_OK;
+        return boolean(env, ok && write_all(fd, data, size, true));
+}
+
+/* Whether descriptor 1 is what it was: a mark is for nothing else. */
+static bool is_out_ours(void) {
+        struct stat now;
+        return fstat(1, &now) == 0 && now.st_ino == all.out.st_ino && now.st_dev == all.out.st_dev && S_ISFIFO(now.st_mode);
+}
+
+/* send(fd, frame, mark): the frame, and before it the mark (if any) into the output. */
+static napi_value send_frame(napi_env env, napi_info info) {
+        napi_value args[3] = { NULL };
+        size_t n = 3, size = 0, mark_size = 0;
+        int32_t fd = -1;
+        void *data = NULL, *mark = NULL;
+        if (napi_get_cb_info(env, info, &n, args, NULL, NULL) != NAPI_OK || napi_get_value_int32(env, args[0], &fd) != NAPI_OK ||
+            napi_get_buffer_info(env, args[1], &data, &size) != NAPI_OK)
+                return boolean(env, false);
+        if (n > 2 && napi_get_buffer_info(env, args[2], &mark, &mark_size) == NAPI_OK && is_out_ours())
+                (void)write_all(1, mark, mark_size, false);
+        return boolean(env, write_all(fd, data, size, false));
+}
+
+static void on_readable(void *handle, int status, int events) {
+        (void)handle;
+        (void)status;
+        (void)events;
+        napi_env env = all.env;
+        void *scope = NULL;
+        napi_value function = NULL, global = NULL, error = NULL;
+        (void)napi_open_handle_scope(env, &scope);
+        if (napi_get_reference_value(env, all.on_readable, &function) == NAPI_OK && napi_get_global(env, &global) == NAPI_OK &&
+            napi_make_callback(env, NULL, global, function, 0, NULL, NULL) != NAPI_OK &&
+            napi_get_and_clear_last_exception(env, &error) == NAPI_OK && error)
+                (void)napi_fatal_exception(env, error);
+        (void)napi_close_handle_scope(env, scope);
+}
+
+/* listen(fd, call): calls in the event loop whenever it can be read. */
+static napi_value listen_to(napi_env env, napi_info info) {
+        napi_value args[2] = { NULL };
+        size_t n = 2;
+        int32_t fd = -1;
+        void *loop = NULL;
+        all.env = env;
+        bool ok = napi_get_cb_info(env, info, &n, args, NULL, NULL) == NAPI_OK && n == 2 && napi_get_value_int32(env, args[0], &fd) == NAPI_OK &&
+                napi_create_reference(env, args[1], 1, &all.on_readable) == NAPI_OK && napi_get_uv_event_loop(env, &loop) == NAPI_OK &&
+                uv_poll_init(loop, all.poll_handle, fd) == 0 && uv_poll_start(all.poll_handle, UV_CAN_READ, on_readable) == 0;
+        return boolean(env, ok);
 }
 
 EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports);
@@ -290,7 +402,9 @@ EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports) {
         static const struct {
                 const char *name;
                 napi_value (*call)(napi_env, napi_info);
-        } functions[] = { { "watch", start }, { "guard", guard }, { "end", end }, { "take", take }, { "move", move }, { "wait", wait_for } };
+        } functions[] = { { "watch", start }, { "guard", guard }, { "end", end }, { "take", take }, { "quiet", quiet },
+                        { "move", move }, { "wait", wait_for }, { "write", write_out }, { "send", send_frame }, { "listen", listen_to } };
+        (void)fstat(1, &all.out);
         for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
                 napi_value function = NULL;
                 if (napi_create_function(env, functions[i].name, (size_t)-1, functions[i].call, NULL, &function) == NAPI_OK)

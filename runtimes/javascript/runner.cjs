@@ -10,6 +10,7 @@
 // of a program without being able to do without.
 'use strict';
 
+const { Array, Error, Map, Number, Object, process, Set, setImmediate, String, SyntaxError } = globalThis; // a program may replace them
 const os = require('os');
 const util = require('util');
 const { Protocol, leave, native } = require('./runner-protocol.cjs');
@@ -19,7 +20,6 @@ const v8 = require('./runner-evaluate.cjs');
 const { bundleOf, makeDisplay } = require('./runner-show.cjs');
 const { complete, look } = require('./runner-look.cjs');
 
-const { setImmediate, SyntaxError } = globalThis;
 const TEXT_MAX = 1 << 20; // characters of an error's texts
 
 const dialect = process.argv[2] === undefined ? { language: 'javascript', extension: 'js' } : require(process.argv[2]);
@@ -58,37 +58,43 @@ function describe(thrown, place) {
   const isError = util.types.isNativeError(thrown) || thrown instanceof Error;
   const shown = util.inspect(thrown);
   if (!isError) return { name: thrown === null ? 'null' : typeof thrown, value: cut(typeof thrown === 'string' ? thrown : shown), traceback: cut(`Uncaught ${shown}`) };
-  return { name: cut(thrown.name || 'Error'), value: cut(thrown.message), traceback: cut(place + shown) };
+  const stack = shown.startsWith('[') && typeof thrown.stack === 'string' ? thrown.stack : shown; // without frames it is shown in brackets
+  return { name: cut(thrown.name || 'Error'), value: cut(thrown.message), traceback: cut(place + stack) };
 }
 
-function tellError(mine, thrown, place) {
-  let told = { name: 'Error', value: 'an error that cannot be shown', traceback: 'Uncaught: an error that cannot be shown' };
+const UNKNOWN = { name: 'Error', value: 'an error that cannot be shown', traceback: 'Uncaught: an error that cannot be shown' };
+
+function failed(mine) {
+  const { thrown, details } = mine.failure;
+  let told = UNKNOWN;
   native.guard(() => {
     try {
-      told = describe(thrown, place);
+      told = describe(thrown, v8.placeOf(thrown, details, mine.name, mine.code));
     } catch { /* its own getters, or inspect, threw */ }
   });
-  protocol.send({ type: 'error', id: mine.id, ...told });
+  done(mine, 'error', {}, told);
 }
 
-function done(mine, status, more) {
-  if (mine.isOver) return;
-  mine.isOver = true;
-  for (const [name, value] of mine.environment) {
-    if (value === undefined) delete process.env[name];
-    else process.env[name] = value;
-  }
-  v8.release();
-  cell = null;
-  protocol.send({ type: 'done', id: mine.id, status, execution_count: mine.count, ...more });
-  if (waiting.length > 0) setImmediate(() => cell === null && waiting.length > 0 && run(waiting.shift()));
+// The last words about a cell, all of them or none.
+function done(mine, status, more, error) {
+  native.quiet(() => {
+    if (mine.isOver) return;
+    mine.isOver = true;
+    for (const [name, value] of mine.environment) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+    v8.release();
+    cell = null;
+    if (error) protocol.send({ type: 'error', id: mine.id, ...error });
+    protocol.send({ type: 'done', id: mine.id, status, execution_count: mine.count, ...more });
+    if (waiting.length > 0) setImmediate(() => cell === null && waiting.length > 0 && run(waiting.shift()));
+  });
 }
 
 function interrupted(mine) {
-  if (mine.isOver) return;
   const value = 'Script execution was interrupted by `SIGINT`';
-  protocol.send({ type: 'error', id: mine.id, name: 'Interrupted', value, traceback: `Interrupted: ${value}` });
-  done(mine, 'interrupted');
+  done(mine, 'interrupted', {}, { name: 'Interrupted', value, traceback: `Interrupted: ${value}` });
 }
 
 // Runs what is the program's; false: it was ended, and the cell is over.
@@ -127,32 +133,35 @@ function fail(mine, thrown, details) {
 
 function conclude(mine) {
   if (mine.isOver) return;
-  if (mine.failure) {
-    const { thrown, details } = mine.failure;
-    tellError(mine, thrown, v8.placeOf(thrown, details, mine.name, mine.code));
-    done(mine, 'error');
-    return;
+  if (native.take()) {
+    recover();
+    interrupted(mine);
+  } else if (mine.failure) {
+    failed(mine);
+  } else if (mine.later.size === 0) { // displays, which come back here
+    const value = mine.shows && !mine.isSilent ? mine.value : undefined;
+    mine.shows = false;
+    if (value === undefined) done(mine, 'ok');
+    else showMain(mine, value);
   }
-  if (mine.later.size > 0) return; // displays, which come back here
-  const { value } = mine;
-  if (!mine.shows || value === undefined || mine.isSilent) {
-    done(mine, 'ok');
-    return;
-  }
-  mine.shows = false;
-  guarded(mine, () => {
+}
+
+function showMain(mine, value) {
+  const send = (data) => {
+    if (!mine.isOver && !mine.failure) protocol.sendItem({ type: 'item', id: mine.id, data, main: true });
+  };
+  let bundle = null;
+  const isThrough = guarded(mine, () => {
     try {
-      const bundle = bundleOf(value);
-      const send = (data) => {
-        if (!mine.isOver && !mine.failure) protocol.sendItem({ type: 'item', id: mine.id, data, main: true });
-        if (!mine.failure) done(mine, 'ok');
-      };
-      if (util.types.isPromise(bundle)) bundle.then(send).catch((error) => fail(mine, error));
-      else send(bundle);
+      bundle = bundleOf(value);
+      if (!util.types.isPromise(bundle)) send(bundle);
     } catch (error) {
       fail(mine, error);
     }
   });
+  if (!isThrough || mine.failure) return;
+  if (util.types.isPromise(bundle)) waitFor(bundle).then(send).then(() => setImmediate(conclude, mine), (error) => fail(mine, error));
+  else done(mine, 'ok');
 }
 
 // ---- a cell ----
@@ -298,11 +307,11 @@ function keepListening() {
 
 function install() {
   v8.installModules(dialect);
-  v8.installTraces((frame) => {
+  v8.installTraces((frame, text) => {
     const map = maps.get(frame.getScriptNameOrSourceURL());
     const at = map && map.findEntry(frame.getLineNumber() - 1, frame.getColumnNumber() - 1);
-    if (!at || at.originalLine === undefined) return String(frame);
-    return String(frame).replace(/:\d+:\d+(?=\)?$)/, `:${at.originalLine + 1}:${at.originalColumn + 1}`);
+    if (!at || at.originalLine === undefined) return text;
+    return text.replace(/:\d+:\d+(?=\)?$)/, `:${at.originalLine + 1}:${at.originalColumn + 1}`);
   });
   const globals = {
     display: makeDisplay(show),
@@ -313,6 +322,7 @@ function install() {
     Object.defineProperty(globalThis, name, { configurable: true, enumerable: false, writable: true, value });
   }
   process.exit = exit;
+  process.mainModule = undefined;
   process.argv.splice(1);
   keepListening();
 }
@@ -367,4 +377,4 @@ const isWatched = native.watch(() => {
 if (!isWatched) throw new Error('interrupts cannot be watched');
 install();
 protocol.listen();
-protocol.send({ type: 'ready', protocol: 1, language: dialect.language, version: process.versions.node, features: ['complete', 'inspect', 'input'] });
+protocol.send({ type: 'ready', protocol: 1, language: dialect.language, version: process.versions.node, mark: protocol.mark, features: ['complete', 'inspect', 'input'] });
