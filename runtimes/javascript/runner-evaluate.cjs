@@ -11,6 +11,7 @@ const Module = require('module');
 const path = require('path');
 const { pathToFileURL } = require('url');
 const { isNativeError } = require('util').types;
+const { promiseHooks } = require('v8');
 const { IMPORT } = require('./runner-rewrite.cjs');
 
 const GROUP = 'cell';
@@ -51,16 +52,38 @@ function valueOf(remote) {
 // The comment ends at a blank.
 const named = (code, name) => `${code}\n//# sourceURL=${name.replace(/\s/g, '_')}`;
 
+// A script that waits for a promise which nothing can settle any more is garbage, and newer V8s tell the inspector so from within
+// the collection, which ends the process. So the script's own promise, the first that it makes, is held. (Hooks cost time.)
+const held = new Set();
+const mustHold = Number.parseFloat(process.versions.v8) > 11.3; // Node 20 has that one
+
+function hold(call) {
+  if (!mustHold) {
+    call(() => {});
+    return;
+  }
+  let first = null;
+  const stop = promiseHooks.onInit((promise) => {
+    first ??= promise;
+    stop();
+  });
+  call(() => held.delete(first));
+  stop();
+  if (first !== null) held.add(first);
+}
+
 // settled({value}) or settled({thrown, details}) is called once, in a microtask; never, when it was ended.
 function evaluate({ before, again, main }, name, settled) {
   if (before) (0, eval)(named(before, name));
-  for (const text of again ? [again, main] : [main]) {
+  const post = (text, over) => {
     session.post('Runtime.evaluate', { expression: named(text, name), replMode: true, silent: true, objectGroup: GROUP }, (error, answer) => {
+      over();
       if (error || (text === again && !answer.exceptionDetails)) return; // an error of the inspector's: it was ended
       const details = answer.exceptionDetails;
       settled(details ? { thrown: valueOf(details.exception), details } : { value: valueOf(answer.result) });
     });
-  }
+  };
+  for (const text of again ? [again, main] : [main]) hold((over) => post(text, over));
 }
 
 // For completion: {value} of an expression that has no side effect; null: there is none.
@@ -178,7 +201,7 @@ function headOf(error) {
 // Functions of ours that an indirect eval declares: V8 calls what is anonymous in them eval.
 function shown(frame) {
   const text = String(frame);
-  return frame.isEval() && /^eval \([^()]*\)$/.test(text) && String(frame.getEvalOrigin()).includes(OURS) ? text.slice('eval ('.length, -1) : text;
+  return frame.isEval() && /^eval \([^()]*\)$/.test(text) && !String(frame.getEvalOrigin()).startsWith('eval at') ? text.slice('eval ('.length, -1) : text;
 }
 
 // where(frame, text) is what is shown of a frame; text: its usual words.

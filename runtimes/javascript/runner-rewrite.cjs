@@ -93,7 +93,7 @@ class Rewriter {
     const isStrict = tree.body.some((node) => node.directive === 'use strict');
     const last = tree.body[tree.body.length - 1];
     for (const node of tree.body) this.statement(cell, node, isStrict);
-    if (/\bvar\b|\bimport\b/.test(code)) walk(tree, (node, isTopLevel) => this.inside(cell, node, isTopLevel));
+    if (/\b(?:var|import)\b/.test(code)) walk(tree, (node, isTopLevel) => this.inside(cell, node, isTopLevel));
     if (/\bvar\b/.test(code)) this.heads(cell, tree);
     this.constants(cell, tree);
     return {
