@@ -36,8 +36,11 @@ const holderId = (() => {
   return result.result.objectId;
 })();
 
+let hasObjects = false; // the inspector keeps what it gave a number to
+
 function valueOf(remote) {
   if (remote.objectId !== undefined) {
+    hasObjects = true;
     post('Runtime.callFunctionOn', {
       objectId: holderId, functionDeclaration: 'function(value){this.value=value}', arguments: [{ objectId: remote.objectId }], silent: true,
     });
@@ -96,7 +99,10 @@ function peek(expression) {
 
 const lexicalNames = () => (post('Runtime.globalLexicalScopeNames', {}).result || { names: [] }).names;
 
-const release = () => post('Runtime.releaseObjectGroup', { objectGroup: GROUP });
+function release() {
+  if (hasObjects) post('Runtime.releaseObjectGroup', { objectGroup: GROUP });
+  hasObjects = false;
+}
 
 // ---- import and require, relative to the directory that the program is in ----
 

@@ -378,3 +378,4 @@ if (!isWatched) throw new Error('interrupts cannot be watched');
 install();
 protocol.listen();
 protocol.send({ type: 'ready', protocol: 1, language: dialect.language, version: process.versions.node, mark: protocol.mark, features: ['complete', 'inspect', 'input'] });
+if (dialect.warm) setImmediate(dialect.warm); // while nobody waits

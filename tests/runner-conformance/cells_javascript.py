@@ -34,3 +34,16 @@ COMMON = dict(
 COMMON["await"] = ("const later = await Promise.resolve('later'); console.log(later)", "later\n")
 
 language("javascript", **COMMON)
+
+TYPED = COMMON | dict(
+    set="let x: number = 41",
+    print=("function say<T extends string>(text: T): void { console.log(text as string) }\nsay<'a'>('a')", "a\n"),
+    value=("enum Colour { Red = 1, Green }\nconst both: Colour[] = [Colour.Red, Colour.Green]; both", "[ 1, 2 ]"),
+    nothing="interface Shape { side: number }\ntype Name = string",
+    handled=("try { (null as any).missing } catch (error: unknown) { console.log('caught', (error as Error).name) }", "caught TypeError\n"),
+    syntax_error=("let = = 1", "SyntaxError"),
+    library=("import { join } from 'path'\nimport type { Stats } from 'fs'\nconst of = (s: Stats): number => s.size\nconsole.log(join('a', 'b'))", "a/b\n"),
+    stack=("function inner(depth: number): never { throw new RangeError('deep') }\nfunction outer(): void {\n  inner(1)\n}\nouter()", ["at inner (cell-1.ts:1:46)", "at outer (cell-1.ts:3:3)", "at cell-1.ts:5:1", "RangeError: deep"],
+           ["node:inspector", "runner", "Session.post", "node:internal"]),
+)
+language("typescript", **TYPED)
