@@ -11,6 +11,7 @@
 'use strict';
 
 const { Array, Error, Map, Number, Object, process, Set, setImmediate, String, SyntaxError } = globalThis; // a program may replace them
+const Module = require('module');
 const os = require('os');
 const util = require('util');
 const { Protocol, leave, native } = require('./runner-protocol.cjs');
@@ -42,10 +43,11 @@ const io = streams.install(askForLine);
 
 // ---- the end of a cell ----
 
-// Callbacks that were ended in the middle have not told Node that they are over.
+// What was ended in the middle has not told Node that it is over: callbacks, and modules that were being loaded.
 function recover() {
   native.take();
   asyncWrap.clearAsyncIdStack();
+  for (const [name, module] of Object.entries(Module._cache)) if (!module.loaded) delete Module._cache[name];
 }
 
 function cut(text) {
@@ -185,6 +187,7 @@ const waitFor = async (promise) => promise;
 
 // A cell's text without what V8 does not know; what cannot be read is V8's to explain.
 function read(mine, code) {
+  if (dialect.warm) native.quiet(dialect.warm);
   const text = dialect.strip ? dialect.strip(code, mine.name, maps) : code;
   try {
     return rewriter.rewrite(text);
@@ -370,7 +373,7 @@ process.noDeprecation = true;
 const asyncWrap = process.binding('async_wrap');
 delete process.noDeprecation;
 const isWatched = native.watch(() => {
-  asyncWrap.clearAsyncIdStack();
+  recover();
   if (leaving !== null) left();
   else if (cell !== null) interrupted(cell);
 }, asyncWrap.async_hook_fields, asyncWrap.constants.kCheck, asyncWrap.constants.kTotals);
@@ -378,4 +381,4 @@ if (!isWatched) throw new Error('interrupts cannot be watched');
 install();
 protocol.listen();
 protocol.send({ type: 'ready', protocol: 1, language: dialect.language, version: process.versions.node, mark: protocol.mark, features: ['complete', 'inspect', 'input'] });
-if (dialect.warm) setImmediate(dialect.warm); // while nobody waits
+if (dialect.warm) setImmediate(() => native.quiet(dialect.warm)); // while nobody waits

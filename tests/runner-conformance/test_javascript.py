@@ -296,6 +296,15 @@ def test_interrupts(js, code):
         assert text(js.run("await new Promise((done) => setTimeout(done, 5)); await fs.promises.readFile('/dev/null'); state")) == "'kept'"
 
 
+def test_a_module_that_was_interrupted_can_be_loaded_again(js, tmp_path):
+    (tmp_path / "slow.cjs").write_text("exports.first = 1; while (globalThis.isSlow); exports.last = 2")
+    cell = js.begin("globalThis.isSlow = true; require('./slow.cjs')")
+    time.sleep(0.3)
+    js.interrupt()
+    assert js.finish(cell, patience=20).status == "interrupted"
+    assert text(js.run("isSlow = false; require('./slow.cjs').last")) == "2"
+
+
 def test_waiting_for_what_cannot_come_ends_nothing(js):
     collect = "require('v8').setFlagsFromString('--expose-gc'); const gc = require('vm').runInNewContext('gc'); for (let i = 0; i < 5; i++) { gc(); gc({type: 'minor'}); globalThis.heap = Array.from({length: 1e6}, () => ({})) }"
     for code in ("setTimeout(() => { %s; console.log('collected') }); await new Promise(() => {})" % collect, "await (async () => { await null; await new Promise(() => {}) })()", "await null; await new Promise(() => {})"):
