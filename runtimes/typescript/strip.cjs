@@ -59,7 +59,7 @@ function bundle(file, ...options) {
   const program = ESBUILD.find((one) => fs.existsSync(one));
   if (program === undefined) throw new Error(`esbuild is not installed, and ${file} cannot be loaded without it`);
   try {
-    return execFileSync(program, [file, '--bundle', '--platform=node', '--color=false', '--log-level=error', ...options], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 1 << 28 });
+    return execFileSync(program, [file, '--bundle', '--platform=node', '--target=node18', '--color=false', '--log-level=error', ...options], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 1 << 28 });
   } catch (error) {
     throw error.stderr ? new SyntaxError(error.stderr.trim()) : error;
   }

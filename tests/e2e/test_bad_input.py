@@ -44,7 +44,7 @@ def refused(done, *words):
 
 def test_an_unknown_language_lists_the_known_ones(clean):
     refused(clean("run", "-l", "cobol", "-c", "x"), "unknown language 'cobol'",
-            "bash, c, cpp, java, javascript, python, r")
+            "bash, c, cpp, java, javascript, python, r, typescript")
 
 
 @pytest.mark.parametrize("words", [("-l", "bash", "-c", ""), ("-l", "", "-c", "x"), ("-l", "bash")])
