@@ -278,6 +278,7 @@ struct retort_outcome {
         const struct retort_diagnostic *diagnostics;
         size_t n_diagnostics;
         int64_t execution_count; /* -1: none (a run outside a context) */
+        const char *context_state; /* of a cell: what its context is now (RETORT_CONTEXT_STATES); else NULL */
 
         const struct retort_step *steps;
         size_t n_steps;

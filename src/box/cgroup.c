@@ -334,10 +334,10 @@ void rt_cgroup_remove(const struct rt_cgroup_base *base, unsigned slot) {
 /* ---- the keeper's side ---- */
 
 int rt_cgroup_renew(struct rt_cgroup *cgroup, struct retort_error *err) {
-        if (cgroup->version == 1 && cgroup->files[MEMORY_PEAK] >= 0)
-                (void)write_number(cgroup, MEMORY_PEAK, 0);
-        if (cgroup->version != 2)
+        if (cgroup->version != 2) {
+                rt_cgroup_forget_peak(cgroup);
                 return 0;
+        }
         close_files(cgroup);
         cgroup->leaf = rt_close(cgroup->leaf);
         rt_cgroup_remove_tree(cgroup->dir, "box");
@@ -407,6 +407,11 @@ void rt_cgroup_read(const struct rt_cgroup *cgroup, bool split, struct rt_meter 
                 .processes = rt_cgroup_processes(cgroup),
                 .peak_processes = peak ? peak - 1 : 0,
         };
+}
+
+void rt_cgroup_forget_peak(const struct rt_cgroup *cgroup) {
+        if (cgroup->files[MEMORY_PEAK] >= 0)
+                (void)write_number(cgroup, MEMORY_PEAK, 0);
 }
 
 int rt_cgroup_forks_fd(const struct rt_cgroup *cgroup) {

@@ -76,6 +76,8 @@ struct rt_meter {
 };
 /* split: the two parts of CPU time as well; else they are left alone. */
 void rt_cgroup_read(const struct rt_cgroup *cgroup, bool split, struct rt_meter *ret_meter);
+/* The peak of memory is from now on that of what comes, where the kernel can do that. */
+void rt_cgroup_forget_peak(const struct rt_cgroup *cgroup);
 /* A descriptor that becomes POLLPRI when a fork is refused, or -1. */
 int rt_cgroup_forks_fd(const struct rt_cgroup *cgroup);
 /* How many processes there are now, the box's first one not counted. */

@@ -296,6 +296,21 @@ int rt_slot_report(struct rt_slot *slot, int timeout_ms, struct rt_box_report *r
         return 0;
 }
 
+int rt_slot_meter(struct rt_slot *slot, const struct retort_limits *limits, bool idle, struct rt_box_report *ret_report,
+                  struct retort_error *err) {
+        struct rt_wire_message message = { .op = RT_METER, .bits = (limits ? 0 : RT_METER_PEEK) | (idle ? RT_METER_IDLE : 0) };
+        if (limits)
+                message.limits = *limits;
+        bool sent = rt_wire_send(slot->socket, &message, NULL, 0) == 0;
+        int r = receive(slot->socket, ANSWER_MS, &message, NULL, err);
+        if (r < 0)
+                return rt_wrap(err, r, "the box was lost");
+        if (r == 0 || (message.op != RT_METERED && message.op != RT_END) || (!sent && message.op == RT_METERED))
+                return rt_fail(err, RETORT_E_BUG, "the box does not say what it has used");
+        *ret_report = message.report;
+        return message.op == RT_END;
+}
+
 int rt_slot_fetch(struct rt_slot *slot, struct rt_plan *ret_left, struct retort_error *err) {
         struct rt_wire_message message = { .op = RT_FETCH };
         int fds[RT_WIRE_MAX_FDS];

@@ -59,10 +59,11 @@ static bool listener_available(void) {
 }
 
 /* Ids that nothing else has: far above those of people and containers, different for every jailer alive. In a container
- * with fewer ids, in the upper half of its largest range, again different for every jailer: a guest could signal another of
- * its id. 0: it has too few. *ret_frozen is who frozen interpreters are. */
-static uint32_t choose_uids(uint32_t *ret_frozen) {
-        enum { NEEDED = 2 * RT_JAILER_SLOTS, ROOM = 1024 };
+ * with fewer ids, in the upper half of its largest range, for fewer slots, again different for every jailer: a guest could
+ * signal another of its id. 0: it has too few. *ret_frozen is who frozen interpreters are. */
+static uint32_t choose_uids(uint32_t *ret_frozen, unsigned *ret_slots) {
+        enum { MANY = 2 * RT_JAILER_SLOTS, ROOM = 2 * MANY, NEEDED = 2 * RT_JAILER_FEW_SLOTS };
+        const uint32_t lowest = 0x40000000u, highest = 0xf0000000u;
         uint32_t first = 0, most = 0;
         rt_auto_free char *map = NULL;
         if (rt_read_file_at(AT_FDCWD, "/proc/self/uid_map", 65536, &map, NULL, NULL) < 0)
@@ -75,9 +76,10 @@ static uint32_t choose_uids(uint32_t *ret_frozen) {
                         most = count;
                 }
         }
-        if (most >= 0x80000000u) {
-                uint32_t chosen = 0x40000000u + ((uint32_t)getpid() % (1u << 20)) * ROOM;
-                *ret_frozen = chosen + NEEDED;
+        if (most >= highest) {
+                uint32_t chosen = lowest + ((uint32_t)getpid() % ((highest - lowest) / ROOM)) * ROOM;
+                *ret_frozen = chosen + MANY;
+                *ret_slots = RT_JAILER_SLOTS;
                 return chosen;
         }
         uint32_t choices = most / 2 / NEEDED; /* the last holds nobody's id, which others have too, and those of the frozen */
@@ -107,7 +109,7 @@ static void survey(struct rt_jailer *j) {
                         note(j, m, RT_BOX_ACTIVE, "", "");
         }
         uint32_t off = j->options.disable | j->options.lacking;
-        j->first_uid = j->root ? choose_uids(&j->frozen_uid) : 0;
+        j->first_uid = j->root ? choose_uids(&j->frozen_uid, &j->max_slots) : 0;
         if (!(off & BIT(SECCOMP)) && !listener_available())
                 note(j, RT_BOX_SECCOMP, RT_BOX_UNAVAILABLE, "the kernel has no seccomp filters",
                      "boot a kernel with CONFIG_SECCOMP_FILTER");
@@ -270,10 +272,10 @@ static void on_make(struct rt_jailer *j, struct first_slot *first) {
                 answer.places = first->places;
         } else {
                 unsigned slot = 0;
-                while (slot < RT_JAILER_SLOTS && j->slots[slot].keeper > 0)
+                while (slot < j->max_slots && j->slots[slot].keeper > 0)
                         slot++;
-                r = slot < RT_JAILER_SLOTS ? rt_jailer_make_slot(j, slot, &answer.places, &socket, &err)
-                                           : rt_fail(&err, RETORT_E_SYSTEM, "%d slots are the most", RT_JAILER_SLOTS);
+                r = slot < j->max_slots ? rt_jailer_make_slot(j, slot, &answer.places, &socket, &err)
+                                        : rt_fail(&err, RETORT_E_SYSTEM, "%u boxes at once are the most here", j->max_slots);
         }
         if (r < 0) {
                 answer = (struct rt_wire_message){ .op = RT_FAIL };
@@ -422,7 +424,7 @@ static void obey_stops(void) {
 }
 
 int rt_jailer_main(int argc, char **argv) {
-        struct rt_jailer j = { .root = geteuid() == 0, .init_exe = -1, .forkserver = -1 };
+        struct rt_jailer j = { .root = geteuid() == 0, .max_slots = RT_JAILER_FEW_SLOTS, .init_exe = -1, .forkserver = -1 };
         struct retort_error err = { 0 };
         struct first_slot first = { .socket = -1 };
         uint32_t lacking = 0;

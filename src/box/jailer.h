@@ -9,7 +9,7 @@
 #include "box/cgroup.h"
 #include "box/wire.h"
 
-enum { RT_JAILER_SOCKET = 3, RT_JAILER_SLOTS = 128, RT_JAILER_FROZEN = 32 };
+enum { RT_JAILER_SOCKET = 3, RT_JAILER_SLOTS = 1280, RT_JAILER_FEW_SLOTS = 128, RT_JAILER_FROZEN = 32 };
 
 /* What the jailer was told to be. */
 struct rt_jailer_options {
@@ -42,6 +42,7 @@ struct rt_jailer {
         int init_exe;
         int forkserver; /* the library that freezes, or -1 */
         bool root; /* started with the host's root rights */
+        unsigned max_slots; /* RT_JAILER_SLOTS, or where ids are scarce RT_JAILER_FEW_SLOTS */
         uint32_t first_uid;
         uint32_t frozen_uid; /* who frozen interpreters are, and who owns the slots' user namespaces; 0: who we are */
 };

@@ -27,7 +27,7 @@ static void send_failure(struct rt_keeper *k, const struct retort_error *err) {
 }
 
 /* The engine has checked already; this is the side that must not believe it. */
-static int check_limits(const struct rt_keeper *k, const struct retort_limits *limits, struct retort_error *err) {
+int rt_keeper_check_limits(const struct rt_keeper *k, const struct retort_limits *limits, struct retort_error *err) {
 #define X(member, unit, dflt, floor, ceiling, text)                                                                    \
         if (limits->member < (floor) || limits->member > k->ceilings.member)                                           \
                 return rt_fail(err, RETORT_E_INPUT, #member " is outside of what the jailer allows");
@@ -46,7 +46,7 @@ static int limit_group(struct rt_keeper *k, struct retort_error *err) {
 }
 
 static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, bool forked, struct retort_error *err) {
-        int r = check_limits(k, &k->limits, err);
+        int r = rt_keeper_check_limits(k, &k->limits, err);
         if (r == 0 && k->used && plan->n_files > 0) /* a guest may have laid links where they would go */
                 r = rt_fail(err, RETORT_E_INPUT, "files come with the first step only");
         if (r == 0 && (!k->parked || k->forked != forked)) {
@@ -74,6 +74,7 @@ static void start(struct rt_keeper *k, struct rt_wire_message *message, const in
         uint64_t asked_ns = rt_now_ns();
         k->limits = message->limits;
         k->peak_processes = k->peak_rss_bytes = k->cpu_seen_ns = 0;
+        k->idle = false;
         int r = rt_plan_map(fds[0], &plan, &err);
         if (r == 0)
                 r = prepare_step(k, &plan, message->bits & RT_START_FORKED, &err);
@@ -222,7 +223,7 @@ void rt_keeper_main(struct rt_keeper *k) {
                         recycle(k, message.bits & RT_BOX_FORKED);
                 else if (message.op == RT_FETCH)
                         fetch(k);
-                else if (message.op != RT_KILL) /* a KILL that crossed our END is late, not wrong */
+                else if (message.op != RT_KILL && message.op != RT_METER) /* one that crossed our END is late, not wrong */
                         end(k, 1);
         }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The keeper of one slot: lives in the slot's namespaces, with capabilities that mean nothing outside of them, and
- * turns the engine's words (START, KILL, RECYCLE, FETCH) into boxes. It is single-threaded and does one thing at a
+ * turns the engine's words (START, KILL, RECYCLE, FETCH, METER) into boxes. It is single-threaded and does one thing at a
  * time. The guest's processes are never its own children, but for hosts without pid namespaces.
  */
 #pragma once
@@ -59,7 +59,8 @@ struct rt_keeper {
         struct retort_limits set; /* what the control group and the disk have been told; 0: nothing yet */
         struct rt_meter before; /* what the counters said when the step began */
         bool metered;           /* and still say, but for CPU time: no guest was in the group since it ended */
-        uint64_t begun_ns;
+        uint64_t begun_ns;      /* or METER's time */
+        bool idle;              /* see RT_METER_IDLE */
         uint64_t peak_processes;
         uint64_t peak_rss_bytes; /* for hosts without cgroups, and kernels that keep no peak */
         uint64_t cpu_seen_ns;
@@ -102,6 +103,8 @@ int rt_keeper_kill_strays(uint64_t deadline);
 
 /* box/watch.c: from the parked process's GO to a full report. */
 void rt_keeper_watch(struct rt_keeper *k);
+/* box/keeper.c: whether limits are within what the jailer allows. */
+int rt_keeper_check_limits(const struct rt_keeper *k, const struct retort_limits *limits, struct retort_error *err);
 
 /* Of a place in the scratch directory: the jailer's process id, the slot, "work" or "tmp". */
 #define RT_PLACE_NAME "retort-%d-%u.%s"

@@ -25,6 +25,7 @@ enum {
         TICK_MIN_NS = 1000000,       /* how close to a CPU limit we look */
         TICK_MAX_NS = 10000000,      /* how long a peak may stay unseen where only looking tells */
         TICK_POLLING_NS = 4000000,   /* the same without cgroups: every look reads /proc */
+        TICK_IDLE_NS = 1000000000,   /* where nothing is expected to happen, and hundreds of boxes may wait */
         TOLD_FREELY = 1000,          /* calls of a guest's; a program that starts others makes one for each */
         PAUSE_NS = 1000000,
         GOING_ON = -1,
@@ -78,7 +79,7 @@ static uint64_t next_look(const struct rt_keeper *k, uint64_t now) {
         uint64_t in = left / k->cpus;
         if (in < TICK_MIN_NS)
                 in = TICK_MIN_NS;
-        uint64_t most = polling(k) ? TICK_POLLING_NS : TICK_MAX_NS;
+        uint64_t most = k->idle ? TICK_IDLE_NS : polling(k) ? TICK_POLLING_NS : TICK_MAX_NS;
         return now + (in < most ? in : most);
 }
 
@@ -128,64 +129,6 @@ static int on_guest(struct rt_keeper *k, struct rt_wire_exited *ret_exited) {
         return RT_END_EXIT;
 }
 
-static int on_engine(struct rt_keeper *k) {
-        struct rt_wire_message message;
-        int r = rt_wire_receive(k->engine, &message, NULL);
-        return r == 1 && message.op != RT_KILL ? GOING_ON : RT_END_KILLED;
-}
-
-static int wait_for_end(struct rt_keeper *k, struct rt_wire_exited *ret_exited) {
-        uint64_t deadline = k->begun_ns + k->limits.wall_ms * 1000000u;
-        uint64_t look = next_look(k, k->begun_ns);
-        uint64_t listen = 0;
-        bool deserted = false;
-        enum { ENGINE, GUEST, LISTENER, FORKS, INIT };
-        struct pollfd wait[] = {
-                [ENGINE] = { .fd = k->engine, .events = POLLIN },
-                [GUEST] = { .fd = rt_keeper_guest_socket(k), .events = POLLIN },
-                [LISTENER] = { .fd = k->listener, .events = POLLIN },
-                [FORKS] = { .fd = rt_cgroup_forks_fd(&k->cgroup), .events = POLLPRI },
-                [INIT] = { .fd = k->forked ? k->init_socket : -1 }, /* its end is all it can say */
-        };
-        for (;;) {
-                uint64_t now = rt_now_ns();
-                int end = GOING_ON;
-                if (now >= look) {
-                        end = look_around(k);
-                        look = next_look(k, now);
-                }
-                if (end == GOING_ON && now >= deadline)
-                        end = RT_END_WALL;
-                if (end != GOING_ON)
-                        return end;
-                uint64_t next = look < deadline ? look : deadline;
-                bool listening = now >= listen;
-                wait[LISTENER].fd = listening && !deserted ? k->listener : -1;
-                if (!listening && listen < next)
-                        next = listen;
-                uint64_t left = next > now ? next - now : 0;
-                struct timespec timeout = { .tv_sec = (time_t)(left / 1000000000u), .tv_nsec = (long)(left % 1000000000u) };
-                if (ppoll(wait, RT_LEN(wait), &timeout, NULL) <= 0)
-                        continue;
-                if (wait[FORKS].revents & (POLLPRI | POLLERR))
-                        end = look_around(k);
-                if (end == GOING_ON && (wait[LISTENER].revents & POLLIN)) {
-                        end = on_listener(k, ret_exited);
-                        /* Answering takes time that is not the guest's: who asks very often is answered once a millisecond. */
-                        listen = k->told > TOLD_FREELY ? rt_now_ns() + PAUSE_NS : 0;
-                } else if (wait[LISTENER].revents) {
-                        deserted = true; /* the last process under the policy is gone */
-                }
-                if (end == GOING_ON && wait[GUEST].revents)
-                        end = on_guest(k, ret_exited);
-                if (end == GOING_ON && wait[INIT].revents)
-                        end = RT_END_LOST;
-                if (end == GOING_ON && wait[ENGINE].revents)
-                        end = on_engine(k);
-                if (end != GOING_ON)
-                        return end;
-        }
-}
 
 /* The kernel counts the sum exactly and its two parts by ticks: the parts are scaled to the sum. */
 static void share_out(struct rt_box_report *r, uint64_t user, uint64_t system, const struct rt_wire_exited *exited) {
@@ -222,6 +165,105 @@ static void fill_usage(struct rt_keeper *k, const struct rt_meter *after, const 
                 r->processes = k->limits.processes; /* a refusal is exact where looking came too late */
         if (r->processes == 0)
                 r->processes = 1; /* its own process was there, if too short to be seen */
+}
+
+/* ---- what lasts, and is used again and again: a context ---- */
+
+/* What was used since START or the METER before; from here on it is counted, and bounded, anew. */
+static int on_meter(struct rt_keeper *k, const struct rt_wire_message *asked) {
+        static const struct rt_wire_exited goes_on = { 0 };
+        struct retort_limits limits = k->limits;
+        struct rt_wire_message told = { .op = RT_METERED };
+        struct rt_meter now = k->before;
+        int end = look_around(k); /* what has happened comes before what may */
+        if (end != GOING_ON)
+                return end;
+        limits.wall_ms = asked->limits.wall_ms;
+        limits.cpu_ms = asked->limits.cpu_ms;
+        if (!(asked->bits & RT_METER_PEEK) && rt_keeper_check_limits(k, &limits, NULL) < 0)
+                return RT_END_KILLED;
+        rt_cgroup_read(&k->cgroup, true, &now);
+        uint64_t now_ns = rt_now_ns();
+        struct rt_box_report kept = k->report;
+        k->report.wall_ns = now_ns - k->begun_ns;
+        fill_usage(k, &now, &goes_on);
+        told.report = k->report;
+        k->report = kept;
+        if (!(asked->bits & RT_METER_PEEK)) {
+                k->limits = limits;
+                k->before = now;
+                k->begun_ns = now_ns;
+                k->idle = asked->bits & RT_METER_IDLE;
+                k->peak_processes = k->peak_rss_bytes = k->cpu_seen_ns = 0;
+                rt_cgroup_forget_peak(&k->cgroup);
+        }
+        return rt_wire_send(k->engine, &told, NULL, 0) == 0 ? GOING_ON : RT_END_KILLED;
+}
+
+static int on_engine(struct rt_keeper *k) {
+        struct rt_wire_message message;
+        int r = rt_wire_receive(k->engine, &message, NULL);
+        if (r == 1 && message.op == RT_METER)
+                return on_meter(k, &message);
+        return r == 1 && message.op != RT_KILL ? GOING_ON : RT_END_KILLED;
+}
+
+static int wait_for_end(struct rt_keeper *k, struct rt_wire_exited *ret_exited) {
+        uint64_t begun = k->begun_ns;
+        uint64_t look = next_look(k, begun);
+        uint64_t listen = 0;
+        bool deserted = false;
+        enum { ENGINE, GUEST, LISTENER, FORKS, INIT };
+        struct pollfd wait[] = {
+                [ENGINE] = { .fd = k->engine, .events = POLLIN },
+                [GUEST] = { .fd = rt_keeper_guest_socket(k), .events = POLLIN },
+                [LISTENER] = { .fd = k->listener, .events = POLLIN },
+                [FORKS] = { .fd = rt_cgroup_forks_fd(&k->cgroup), .events = POLLPRI },
+                [INIT] = { .fd = k->forked ? k->init_socket : -1 }, /* its end is all it can say */
+        };
+        for (;;) {
+                uint64_t now = rt_now_ns();
+                uint64_t deadline = k->begun_ns + k->limits.wall_ms * 1000000u;
+                int end = GOING_ON;
+                if (k->begun_ns != begun) { /* METER */
+                        begun = k->begun_ns;
+                        look = next_look(k, begun);
+                }
+                if (now >= look) {
+                        end = look_around(k);
+                        look = next_look(k, now);
+                }
+                if (end == GOING_ON && now >= deadline)
+                        end = RT_END_WALL;
+                if (end != GOING_ON)
+                        return end;
+                uint64_t next = look < deadline ? look : deadline;
+                bool listening = now >= listen;
+                wait[LISTENER].fd = listening && !deserted ? k->listener : -1;
+                if (!listening && listen < next)
+                        next = listen;
+                uint64_t left = next > now ? next - now : 0;
+                struct timespec timeout = { .tv_sec = (time_t)(left / 1000000000u), .tv_nsec = (long)(left % 1000000000u) };
+                if (ppoll(wait, RT_LEN(wait), &timeout, NULL) <= 0)
+                        continue;
+                if (wait[FORKS].revents & (POLLPRI | POLLERR))
+                        end = look_around(k);
+                if (end == GOING_ON && (wait[LISTENER].revents & POLLIN)) {
+                        end = on_listener(k, ret_exited);
+                        /* Answering takes time that is not the guest's: who asks very often is answered once a millisecond. */
+                        listen = k->told > TOLD_FREELY ? rt_now_ns() + PAUSE_NS : 0;
+                } else if (wait[LISTENER].revents) {
+                        deserted = true; /* the last process under the policy is gone */
+                }
+                if (end == GOING_ON && wait[GUEST].revents)
+                        end = on_guest(k, ret_exited);
+                if (end == GOING_ON && wait[INIT].revents)
+                        end = RT_END_LOST;
+                if (end == GOING_ON && wait[ENGINE].revents)
+                        end = on_engine(k);
+                if (end != GOING_ON)
+                        return end;
+        }
 }
 
 void rt_keeper_watch(struct rt_keeper *k) {

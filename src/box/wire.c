@@ -20,8 +20,10 @@ static size_t message_size(uint32_t op) {
                 return SIZE(fail);
         case RT_START:
         case RT_GO:
+        case RT_METER:
                 return SIZE(limits);
         case RT_END:
+        case RT_METERED:
                 return SIZE(report);
         case RT_PARKED:
                 return SIZE(parked);

@@ -4,7 +4,7 @@
  *
  *   engine --(jail socket)--> jailer     MAKE, FREEZE             <-- HELLO, MADE, FAIL
  *   engine --(slot socket)--> keeper     START, KILL, RECYCLE,    <-- READY, END, FAIL,
- *                                        FETCH                        FETCHED
+ *                                        FETCH, METER                 FETCHED, METERED
  *   keeper --(init socket)--> init       ARM, GO                  <-- PARKED, BAD_EXEC, EXITED
  *
  * Where guests are forks of a frozen interpreter (src/pool), these besides:
@@ -43,6 +43,8 @@ enum rt_wire_op {
         RT_FETCH,     /* engine: what did the first step leave? */
         RT_FETCHED,   /* keeper: this; descriptor: the files, as a plan has them */
         RT_FORKED,    /* zygote: the process that it has forked, as it sees it */
+        RT_METER,     /* engine: what has the step used? From now on it may use this: wall_ms and cpu_ms of limits */
+        RT_METERED,   /* keeper: this, since START or the METER before */
         RT_WIRE_OPS   /* one more than the last */
 };
 
@@ -55,6 +57,10 @@ enum { RT_FORK_DOORS = 3 }; /* at most: one for each control group controller */
 enum {
         RT_START_TERMINAL = 1, /* stdin is a terminal: make it the session's own */
         RT_START_FORKED = 2,   /* the program is for the interpreter that the parked process is a fork of */
+};
+enum {
+        RT_METER_PEEK = 1, /* limits, and where they are counted from, stay */
+        RT_METER_IDLE = 2, /* nothing is expected to happen: look seldom */
 };
 enum { RT_FORK_SLOT_GROUP = 1 }; /* FORK: before the doors comes the directory of the slot's group, version 2 */
 enum { RT_BOX_FORKED = 1 };       /* RECYCLE: park a fork of the linked interpreter; READY: one is parked.
@@ -94,14 +100,14 @@ struct rt_wire_fail {
 struct rt_wire_message {
         uint32_t op;
         uint32_t bits; /* FAIL of a jailer that could not start: mask of mechanisms to do without;
-                          START, GO: RT_START_*; FORK: RT_FORK_SLOT_GROUP; RECYCLE, READY: RT_BOX_*;
+                          START, GO: RT_START_*; FORK: RT_FORK_SLOT_GROUP; RECYCLE, READY: RT_BOX_*; METER: RT_METER_*;
                           FORKED: the process, as its zygote sees it */
         union {
                 struct rt_box_isolation isolation; /* HELLO */
                 struct rt_slot_places places;      /* MADE */
                 struct rt_wire_fail fail;          /* FAIL */
-                struct retort_limits limits;       /* START, GO */
-                struct rt_box_report report;       /* END */
+                struct retort_limits limits;       /* START, GO, METER */
+                struct rt_box_report report;       /* END, METERED */
                 struct rt_wire_arm arm;            /* ARM, FORK */
                 struct rt_wire_exited exited;      /* EXITED, BAD_EXEC */
                 struct rt_wire_parked parked;      /* PARKED of a zygote's guest */

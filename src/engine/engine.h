@@ -66,6 +66,7 @@ struct retort_engine {
         unsigned n_dirty;
         unsigned n_slots; /* idle, dirty, in use, or being made */
         unsigned n_used;  /* held by runs: at most max_slots */
+        unsigned n_lent;  /* held by contexts: at most RT_ENGINE_MAX_CONTEXTS */
         struct rt_run *runs; /* all that go on */
         unsigned n_asking;   /* threads that ask a toolchain's version, watch what it reads, or start an interpreter to be frozen */
         struct rt_toolchain toolchains[RT_ENGINE_MAX_RUNTIMES];
@@ -100,6 +101,11 @@ int rt_engine_slot_take(struct rt_run *run, int kind, struct rt_slot **ret_slot,
 /* Gives it back to be recycled, so that it holds a fork of this kind again, or thrown away if anything odd happened in it. */
 void rt_engine_slot_give(struct retort_engine *engine, struct rt_slot *slot, int kind, bool odd);
 
+/* The same for what lasts, and so is not counted among the runs: a context. Blocks for as long as a box takes to be made. */
+int rt_engine_slot_lend(struct retort_engine *engine, int kind, struct rt_slot **ret_slot, const char **ret_start,
+                        struct retort_error *err);
+void rt_engine_slot_return(struct retort_engine *engine, struct rt_slot *slot, int kind, bool odd);
+
 /* engine/warm.c: which kind of slot a program or a context of this runtime would have; starts to freeze its interpreter if nobody has,
  * and somebody is to. RT_KIND_COLD as long as there is none. */
 int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *runtime, bool runner);
@@ -118,6 +124,11 @@ size_t rt_engine_runtime_index(struct retort_engine *engine, const struct rt_run
  * until rt_engine_run_end: making a slot as new competes with telling whoever waits. */
 int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struct retort_error *err);
 void rt_engine_run_end(struct rt_run *run);
+/* What every outcome has: an id, the language, the isolation. 0, or RETORT_E_NOMEM. */
+struct rt_model_outcome;
+int rt_engine_begin_outcome(struct retort_engine *engine, const struct rt_runtime *runtime, struct rt_model_outcome *made);
+/* A new id: RT_MODEL_ID_SIZE bytes. */
+void rt_engine_new_id(char ret_id[]);
 /* Checks a request without running it. */
 int rt_engine_check(struct retort_engine *engine, const struct retort_request *request, struct retort_error *err);
 bool rt_run_cancelled(const struct rt_run *run);

@@ -284,18 +284,21 @@ static void fill_outcome(struct step_state *s, uint64_t queue_ns, uint64_t setup
         o->usage = total_usage(o, queue_ns, setup_ns);
 }
 
-static int begin_outcome(struct rt_run *run, const struct rt_lang_plan *plan, struct rt_model_outcome *made) {
-        struct retort_engine *engine = run->engine;
-        const struct rt_box_isolation *isolation = rt_jail_isolation(engine->jail);
+void rt_engine_new_id(char ret_id[]) {
         unsigned char random[RT_MODEL_ID_RANDOM] = { 0 };
-        char id[RT_MODEL_ID_SIZE];
         struct timespec now;
         (void)clock_gettime(CLOCK_REALTIME, &now);
         (void)!getrandom(random, sizeof random, 0);
-        rt_model_id(id, (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u, random);
+        rt_model_id(ret_id, (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u, random);
+}
+
+int rt_engine_begin_outcome(struct retort_engine *engine, const struct rt_runtime *runtime, struct rt_model_outcome *made) {
+        const struct rt_box_isolation *isolation = rt_jail_isolation(engine->jail);
+        char id[RT_MODEL_ID_SIZE];
+        rt_engine_new_id(id);
         const char **missing = rt_arena_array(&made->arena, engine->n_missing + 1, sizeof *missing);
         made->pub.id = rt_arena_strdup(&made->arena, id);
-        made->pub.language = rt_arena_strdup(&made->arena, rt_runtime_name(plan->runtime));
+        made->pub.language = rt_arena_strdup(&made->arena, rt_runtime_name(runtime));
         if (!missing || !made->pub.id || !made->pub.language)
                 return RETORT_E_NOMEM;
         memcpy(missing, engine->missing, engine->n_missing * sizeof *missing);
@@ -338,7 +341,7 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         struct rt_lang_places places = { guess.work, guess.tmp, guess.runtimes };
         int r = find_plan(run, &places, &made->arena, &plan, err);
         if (r == 0)
-                r = begin_outcome(run, &plan, made) < 0 ? rt_fail_nomem(err) : 0;
+                r = rt_engine_begin_outcome(run->engine, plan.runtime, made) < 0 ? rt_fail_nomem(err) : 0;
         if (r < 0) {
                 retort_outcome_free(&made->pub);
                 return r;

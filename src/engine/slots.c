@@ -88,7 +88,7 @@ static unsigned count_kind(const struct retort_engine *engine, int kind) {
 /* Those in use, and beside them as many of each kind as are kept ready. */
 static unsigned most_slots(const struct retort_engine *engine) {
         unsigned most = engine->max_slots + engine->warm_slots * engine->n_frozen;
-        return most < RT_ENGINE_MAX_SLOTS ? most : RT_ENGINE_MAX_SLOTS;
+        return (most < RT_ENGINE_MAX_SLOTS ? most : RT_ENGINE_MAX_SLOTS) + engine->n_lent;
 }
 
 /* Waits until it is as new; slot NULL: it turned out odd. Lets go of the lock meanwhile. */
@@ -151,11 +151,16 @@ static bool make_one(struct retort_engine *engine, int kind) {
 
 /* A kind of which fewer are ready than should be. */
 static bool find_scarce(const struct retort_engine *engine, int *ret_kind) {
-        for (int kind = RT_KIND_COLD; kind < RT_ENGINE_KINDS; kind++)
-                if ((kind == RT_KIND_COLD || engine->warm[kind].frozen) && count_kind(engine, kind) < engine->warm_slots) {
+        unsigned left = engine->n_frozen + 1;
+        for (int kind = RT_KIND_COLD; kind < RT_ENGINE_KINDS && left > 0; kind++) {
+                if (kind != RT_KIND_COLD && !engine->warm[kind].frozen)
+                        continue;
+                left--;
+                if (count_kind(engine, kind) < engine->warm_slots) {
                         *ret_kind = kind;
                         return true;
                 }
+        }
         return false;
 }
 
@@ -245,6 +250,12 @@ static int take_slot(struct retort_engine *engine, int kind, struct rt_ready_slo
         return 0;
 }
 
+static void call_for_scarce(struct retort_engine *engine) {
+        int scarce;
+        if (engine->n_slots < most_slots(engine) && find_scarce(engine, &scarce))
+                (void)pthread_cond_signal(&engine->chores);
+}
+
 int rt_engine_slot_take(struct rt_run *run, int kind, struct rt_slot **ret_slot, const char **ret_start, struct retort_error *err) {
         struct retort_engine *engine = run->engine;
         struct rt_ready_slot taken = { NULL, RT_KIND_COLD };
@@ -258,9 +269,7 @@ int rt_engine_slot_take(struct rt_run *run, int kind, struct rt_slot **ret_slot,
                 engine->n_used++;
                 r = take_slot(engine, kind, &taken, ret_start, err);
                 engine->n_used -= r < 0;
-                int scarce;
-                if (engine->n_slots < most_slots(engine) && find_scarce(engine, &scarce))
-                        (void)pthread_cond_signal(&engine->chores);
+                call_for_scarce(engine);
         }
         (void)pthread_mutex_unlock(&engine->lock);
         *ret_slot = taken.slot;
@@ -269,21 +278,55 @@ int rt_engine_slot_take(struct rt_run *run, int kind, struct rt_slot **ret_slot,
         return r;
 }
 
-void rt_engine_slot_give(struct retort_engine *engine, struct rt_slot *slot, int kind, bool odd) {
-        struct rt_ready_slot s = { slot, kind };
+int rt_engine_slot_lend(struct retort_engine *engine, int kind, struct rt_slot **ret_slot, const char **ret_start,
+                        struct retort_error *err) {
+        struct rt_ready_slot taken = { NULL, RT_KIND_COLD };
+        int r;
         (void)pthread_mutex_lock(&engine->lock);
-        engine->n_used--;
-        /* Without boxes kept ready nobody may ever want this one again. */
-        if (odd || engine->warm_slots == 0) {
+        if (engine->closing)
+                r = rt_fail(err, RETORT_E_CLOSED, "the engine is closing");
+        else if (engine->n_lent >= RT_ENGINE_MAX_CONTEXTS)
+                r = rt_fail(err, RETORT_E_SYSTEM, "%d contexts are open, which is the most", RT_ENGINE_MAX_CONTEXTS);
+        else {
+                engine->n_lent++;
+                r = take_slot(engine, kind, &taken, ret_start, err);
+                engine->n_lent -= r < 0;
+                call_for_scarce(engine);
+        }
+        (void)pthread_mutex_unlock(&engine->lock);
+        *ret_slot = taken.slot;
+        if (r == 0 && (kind == RT_KIND_COLD || !rt_slot_forked(taken.slot)))
+                *ret_start = "cold";
+        return r;
+}
+
+/* With the lock held: back to be made as new, or thrown away. */
+static void take_back(struct retort_engine *engine, struct rt_ready_slot s, bool keep) {
+        if (keep) {
+                begin_recycle(engine, &s, s.kind);
+        } else {
                 s.slot = rt_slot_free(s.slot);
                 engine->n_slots--;
-        } else {
-                begin_recycle(engine, &s, kind);
         }
         if (s.slot)
                 engine->dirty[engine->n_dirty++] = s; /* whoever wants it waits for it; nobody else needs to know */
         else
                 (void)pthread_cond_signal(&engine->chores);
         tell_waiting(engine);
+}
+
+void rt_engine_slot_return(struct retort_engine *engine, struct rt_slot *slot, int kind, bool odd) {
+        (void)pthread_mutex_lock(&engine->lock);
+        engine->n_lent--;
+        bool room = engine->n_slots <= most_slots(engine); /* hundreds may come back at once */
+        take_back(engine, (struct rt_ready_slot){ slot, kind }, !odd && room && engine->warm_slots > 0);
+        (void)pthread_mutex_unlock(&engine->lock);
+}
+
+void rt_engine_slot_give(struct retort_engine *engine, struct rt_slot *slot, int kind, bool odd) {
+        (void)pthread_mutex_lock(&engine->lock);
+        engine->n_used--;
+        /* Without boxes kept ready nobody may ever want this one again. */
+        take_back(engine, (struct rt_ready_slot){ slot, kind }, !odd && engine->warm_slots > 0);
         (void)pthread_mutex_unlock(&engine->lock);
 }

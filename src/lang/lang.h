@@ -100,6 +100,10 @@ int rt_lang_runner(const struct rt_runtime *runtime, const struct retort_request
                    const struct retort_limits *ceilings, struct rt_arena *arena, struct rt_lang_step *ret_step,
                    struct retort_error *err);
 
+/* What was asked for, else the default given, within floors and ceilings. RETORT_E_INPUT: limits.<member> is outside of them. */
+int rt_lang_limits(const struct retort_limits *asked, const struct retort_limits *dflt, const struct retort_limits *ceilings,
+                   struct retort_limits *ret_limits, struct retort_error *err);
+
 /* Checks the whole request against the runtime and the ceilings (a member 0 means RETORT_LIMITS'), and makes its
  * plan. What is wrong with the request is RETORT_E_INPUT naming the field; a missing toolchain is
  * RETORT_E_NO_RUNTIME. The request's version is not looked at: see rt_lang_version_fits. Everything in *ret_plan lives in

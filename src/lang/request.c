@@ -209,3 +209,8 @@ int rt_request_limits(const char *prefix, const struct retort_limits *asked, con
                 *ret_limits = limits;
         return r;
 }
+
+int rt_lang_limits(const struct retort_limits *asked, const struct retort_limits *dflt, const struct retort_limits *ceilings,
+                   struct retort_limits *ret_limits, struct retort_error *err) {
+        return rt_request_limits("limits", asked, dflt, ceilings, ret_limits, err);
+}

@@ -140,6 +140,7 @@ static const struct rt_field outcome_fields[] = {
         RT_FIELD("diagnostics", struct retort_outcome, diagnostics, RT_LIST, .shape = &diagnostic_shape,
                  .count_at = offsetof(struct retort_outcome, n_diagnostics)),
         RT_FIELD("execution_count", struct retort_outcome, execution_count, RT_INT64, .flags = RT_OPTIONAL),
+        RT_FIELD("context_state", struct retort_outcome, context_state, RT_STRING),
         RT_FIELD("steps", struct retort_outcome, steps, RT_LIST, .shape = &rt_shape_step,
                  .count_at = offsetof(struct retort_outcome, n_steps)),
         RT_FIELD("usage", struct retort_outcome, usage, RT_OBJECT, .shape = &usage_shape),

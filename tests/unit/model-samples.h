@@ -64,6 +64,7 @@ static inline struct retort_outcome sample_full(void) {
                 .diagnostics = diagnostics,
                 .n_diagnostics = 2,
                 .execution_count = 7,
+                .context_state = "idle",
                 .steps = steps,
                 .n_steps = 2,
                 .usage = { 1, 20, 500123456, 400000000, 300000000, 100000000, 1 << 20, 3, 13, "rusage",

@@ -256,7 +256,7 @@ static void an_outcome_is_written_in_its_order(void **state) {
                 "\"error\":{\"name\":\"KeyError\",\"value\":\"'a'\",\"traceback\":\"Traceback\\n\"},"
                 "\"diagnostics\":[{\"file\":\"main.c\",\"line\":3,\"column\":7,\"severity\":\"warning\","
                 "\"message\":\"unused variable \\\"x\\\"\"},{\"line\":0,\"column\":0,"
-                "\"message\":\"linker said no\"}],\"execution_count\":7,\"steps\":[";
+                "\"message\":\"linker said no\"}],\"execution_count\":7,\"context_state\":\"idle\",\"steps\":[";
         static const char end[] =
                 "\"usage\":{\"queue_ms\":0.000001,\"setup_ms\":0.00002,\"wall_ms\":500.123456,\"cpu_ms\":400,"
                 "\"user_ms\":300,\"system_ms\":100,\"peak_memory_bytes\":1048576,\"processes\":3,"
