@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -79,9 +80,18 @@ NATIVE(int32_t, begin, int64_t mark, int64_t size) {
         return error ? error : take_interrupts();
 }
 
-/* At most size bytes; 0: nobody is there any more. */
+static void set_of_interrupt(sigset_t *ret) {
+        (void)sigemptyset(ret);
+        (void)sigaddset(ret, SIGINT);
+}
+
+/* At most size bytes; 0: nobody is there any more. By one thread, which leaves SIGINT to the others, so that it can see what they have not
+ * had the time to take. */
 NATIVE(int64_t, hear, int64_t at, int64_t size) {
         ssize_t n;
+        sigset_t set;
+        set_of_interrupt(&set);
+        (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
         do
                 n = read(self.protocol, (void *)(uintptr_t)at, (size_t)size);
         while (n < 0 && errno == EINTR);
@@ -134,11 +144,21 @@ NATIVE(int32_t, enter, int64_t path) {
         return chdir((const char *)(uintptr_t)path) < 0 ? errno : 0;
 }
 
-/* SIGINT is for this cell from now on; 0: for nothing. A program may have put a handler of its own in the place of ours. */
+/* SIGINT is for this cell from now on, not what came before. A program may have put a handler of its own in the place of ours. By the
+ * thread that hears. */
 NATIVE(void, expect, int64_t cell) {
-        if (cell != 0)
-                (void)take_interrupts();
+        const struct timespec now = { 0 };
+        sigset_t set;
+        set_of_interrupt(&set);
+        (void)take_interrupts();
+        while (sigtimedwait(&set, NULL, &now) == SIGINT)
+                ;
         atomic_store(&self.running, cell);
+}
+
+/* SIGINT is for nothing from now on. */
+NATIVE(void, rest) {
+        atomic_store(&self.running, 0);
 }
 
 /* The cell that is to be interrupted. */

@@ -3,7 +3,6 @@ package retort.runner;
 
 import java.io.File;
 import java.lang.invoke.MethodHandle;
-import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.net.MalformedURLException;
 import java.net.URL;
@@ -109,7 +108,7 @@ final class Engine implements ExecutionControl, ExecutionControlProvider {
         }
         MethodHandle cell;
         try {
-            cell = MethodHandles.publicLookup().findStatic(loader.loadClass(type), method, CELL);
+            cell = Native.TRUSTED.findStatic(loader.loadClass(type), method, CELL);
         } catch (ReflectiveOperationException | LinkageError e) {
             outcome = new CellThread.Outcome(null, e);
             throw new InternalException(e.toString());

@@ -35,6 +35,8 @@ final class Native {
 
     static native void expect(long cell);
 
+    static native void rest();
+
     static native long await();
 
     @SuppressWarnings("deprecation")

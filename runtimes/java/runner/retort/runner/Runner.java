@@ -15,7 +15,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.function.Consumer;
 
 /**
- * The runner of Java: {@code java -cp runner.jar:display.jar retort.runner.Runner runner.so}. docs/internals/runner-protocol.md is the
+ * The runner of Java: {@code java -cp runner.jar:display.jar retort.runner.Runner runner.so display.jar}. docs/internals/runner-protocol.md is the
  * contract. One thread hears what is asked (hear), one does it (work), cells run on a third (CellThread), a fourth waits for SIGINT.
  */
 public final class Runner {
@@ -23,13 +23,6 @@ public final class Runner {
     private static final long EXIT_PATIENCE_MS = 2000;
     /** Given back to the heap when a cell has filled it, so that the next can be compiled at all. */
     private static final int RESERVE = 8 << 20;
-    private static final String[] REHEARSALS = {
-        "1 + 1",
-        "int a = 1; String b = \"b\"; for (int i = 0; i < 2; i++) a += i; b + a",
-        "record P(int x) { int f() { return x; } } int f(int x) { return x + 1; } var p = new P(f(1)); List.of(p).stream().map(P::f).toList()",
-        "List<Integer> l = new ArrayList<>(); l.add(1); Map<String, Integer> m = new HashMap<>(); l.forEach(x -> m.put(\"\" + x, x));",
-        "int x = y;", "throw new IllegalStateException();", "class A {",
-    };
 
     private final Wire wire;
     private final Surroundings surroundings = new Surroundings();
@@ -50,6 +43,9 @@ public final class Runner {
 
     public static void main(String[] args) throws Throwable {
         System.load(args[0]);
+        // The compiler, and programs, see what is for programs; and what a context has put there.
+        String own = System.getenv("CLASSPATH");
+        System.setProperty("java.class.path", args[1] + (own == null || own.isEmpty() ? "" : java.io.File.pathSeparator + own));
         new Runner().start();
     }
 
@@ -212,10 +208,14 @@ public final class Runner {
     private void work() {
         try {
             session = new Session(engine);
+            String own = System.getenv("CLASSPATH");
+            if (own != null && !own.isEmpty()) {
+                engine.addToClasspath(own);
+            }
             session.doImports();
             look = new Look(session);
-            for (int i = 0; i < REHEARSALS.length && requests.isEmpty(); i++) {
-                session.rehearse(REHEARSALS[i]);
+            for (int i = 0; i < Rehearsal.CELLS.length && requests.isEmpty(); i++) {
+                session.rehearse(Rehearsal.CELLS[i]);
             }
             for (;;) {
                 answer(requests.take());
@@ -304,7 +304,7 @@ public final class Runner {
             error.put("traceback", failure.traceback);
             wire.send(error);
         }
-        Native.expect(0);
+        Native.rest();
         engine.thread.end();
         Map<String, Object> done = message("done");
         done.put("id", cell.id);

@@ -30,6 +30,17 @@ final class Statements {
         return Math.min(at + end.length(), code.length());
     }
 
+    static boolean endsWithSemicolon(String code) {
+        boolean ends = false;
+        for (int at = 0, next; at < code.length(); at = next) {
+            next = skip(code, at);
+            if (!Character.isWhitespace(code.charAt(at)) && !code.startsWith("//", at) && !code.startsWith("/*", at)) {
+                ends = code.charAt(at) == ';';
+            }
+        }
+        return ends;
+    }
+
     /** Whether an expression assigns, as a whole: {@code a = 1}, {@code a[0] += 2}, {@code a++}. */
     static boolean assigns(String expression) {
         int depth = 0;

@@ -1,34 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 package retort.runner;
 
+import java.io.FileInputStream;
 import java.io.IOException;
+import java.math.BigInteger;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
-import java.security.SecureRandom;
 import java.util.Map;
 
 /** Frames: four bytes, the length of what follows; then one JSON object. */
 final class Wire {
     private static final int FRAME_MAX = 64 << 20;
     private static final int CHUNK = 64 << 10;
-    private static final int MARK_BYTES = 24;
+    private static final int MARK_BYTES = 20;
 
-    /** Of the mark: letters and digits between two bytes that are in no UTF-8. */
     final String mark;
     private final long chunk = Native.UNSAFE.allocateMemory(CHUNK);
     private long got;
     private long used;
 
     Wire() throws IOException {
-        StringBuilder mark = new StringBuilder("<retort-");
         byte[] random = new byte[MARK_BYTES];
-        new SecureRandom().nextBytes(random);
-        for (byte one : random) {
-            mark.append(Character.forDigit(one & 15, 16)).append(Character.forDigit(one >> 4 & 15, 16));
+        try (FileInputStream in = new FileInputStream("/dev/urandom")) {
+            in.readNBytes(random, 0, MARK_BYTES);
         }
-        this.mark = mark.substring(0, 8 + 2 * MARK_BYTES) + ">";
+        this.mark = "<retort-" + new BigInteger(1, random).toString(16) + ">";
         byte[] bytes = this.mark.getBytes(StandardCharsets.US_ASCII);
         int error = Native.begin(Native.memory(bytes, bytes.length), bytes.length);
         if (error != 0) {
