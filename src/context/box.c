@@ -100,10 +100,10 @@ static void finish(struct rt_context_box *box) {
                 lost(box);
 }
 
-bool rt_context_box_gone(struct rt_context_box *box) {
+bool rt_context_box_gone(struct rt_context_box *box, int wait_ms) {
         (void)pthread_mutex_lock(&box->lock);
         struct pollfd wait = { .fd = box->ended ? -1 : rt_slot_fd(box->slot), .events = POLLIN };
-        if (!box->ended && poll(&wait, 1, 0) == 1)
+        if (!box->ended && poll(&wait, 1, wait_ms) == 1)
                 (void)read_end(box, 0);
         bool gone = box->ended;
         (void)pthread_mutex_unlock(&box->lock);

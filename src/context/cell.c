@@ -163,9 +163,12 @@ static void on_message(struct doing *d, json_t *message) {
         if ((uint64_t)json_integer_value(json_object_get(message, "id")) != d->id)
                 return; /* late, of a question that was given up */
         if (strcmp(type, "item") == 0) {
+                struct rt_marks *marks = &d->context->runner.marks;
+                rt_marks_item(marks, &d->pump);
                 d->nomem |= !rt_items_add(&d->items, message, &d->made->arena);
                 if (d->items.n > n)
                         rt_run_tell(&d->run, (struct retort_event){ .type = RETORT_EVENT_ITEM, .item = &d->items.at[n] });
+                rt_marks_go_on(marks, &d->pump);
         } else if (strcmp(type, "error") == 0) {
                 on_error(d, message);
         } else if (strcmp(type, "input_request") == 0) {
@@ -173,6 +176,13 @@ static void on_message(struct doing *d, json_t *message) {
         } else if (strcmp(type, "done") == 0) {
                 on_done(d, message);
         }
+}
+
+static void drain(struct doing *d) {
+        while (rt_marks_read(&d->context->runner.marks, &d->pump))
+                continue;
+        while (rt_pump_read(&d->pump, &d->pump.err))
+                continue;
 }
 
 /* Everything that has come. False: the runner is gone. */
@@ -184,7 +194,7 @@ static bool take_messages(struct doing *d) {
                         return false;
                 if (r == 0)
                         return true;
-                rt_pump_drain(&d->pump); /* it was written before */
+                drain(d); /* it was written before */
                 on_message(d, message);
                 json_decref(message);
         }
@@ -252,7 +262,8 @@ static void follow(struct doing *d) {
         enum { PROTOCOL, OUT, ERR, ENDED, CANCEL, WAKE };
         for (;;) {
                 struct pollfd wait[] = {
-                        [PROTOCOL] = { context->runner.protocol, POLLIN, 0 }, [OUT] = { d->pump.out.fd, POLLIN, 0 },
+                        [PROTOCOL] = { context->runner.protocol, POLLIN, 0 },
+                        [OUT] = { rt_marks_waiting(&context->runner.marks) ? -1 : d->pump.out.fd, POLLIN, 0 },
                         [ERR] = { d->pump.err.fd, POLLIN, 0 },                [ENDED] = { context->runner.ended, POLLIN, 0 },
                         [CANCEL] = { d->stop == GO_ON && d->cell->cancel_fd > 0 ? d->cell->cancel_fd : -1, POLLIN, 0 },
                         [WAKE] = { d->stop == STOP_CLOSING ? -1 : context->wake, POLLIN, 0 },
@@ -263,7 +274,7 @@ static void follow(struct doing *d) {
                 if (d->done)
                         return;
                 if (wait[OUT].revents)
-                        (void)rt_pump_read(&d->pump, &d->pump.out);
+                        (void)rt_marks_read(&context->runner.marks, &d->pump);
                 if (wait[ERR].revents)
                         (void)rt_pump_read(&d->pump, &d->pump.err);
                 if (wait[ENDED].revents)
@@ -284,7 +295,7 @@ static void follow(struct doing *d) {
                 kill_runner(d);
                 (void)rt_runner_has_ended(&context->runner, END_MS);
         }
-        rt_pump_drain(&d->pump);
+        drain(d);
         (void)take_messages(d); /* its last, which came with its end */
 }
 
@@ -339,7 +350,7 @@ static void judge_end(struct doing *d, char *why, size_t size) {
         struct retort_outcome *o = d->o;
         int status = context->runner.have_end ? context->runner.end.wait_status : 0;
         rt_context_box_count(context->box); /* what ended it may have been a limit of the box */
-        if (rt_context_box_gone(context->box)) {
+        if (rt_context_box_gone(context->box, context->runner.have_end ? 0 : END_MS)) { /* else its supervisor would have told */
                 struct retort_limits limits = context->box->limits;
                 limits.wall_ms = d->limits.wall_ms;
                 limits.cpu_ms = d->limits.cpu_ms;
@@ -405,7 +416,10 @@ static void perform(struct doing *d) {
         if (rt_runner_send(&context->runner, message_of(d), NULL, 0) < 0)
                 d->stop = STOP_RUBBISH;
         follow(d);
+        rt_marks_end(&context->runner.marks, &d->pump);
         rt_pump_flush(&d->pump);
+        if (d->stop == GO_ON && d->pump.over)
+                d->stop = STOP_OUTPUT;
         uint64_t wall_ns = rt_now_ns() - d->begun_ns;
         if (d->done) {
                 judge_done(d);
@@ -470,7 +484,7 @@ int retort_context_run(retort_context *context, const struct retort_cell *cell, 
                 close_pump(&d);
                 *ret_outcome = d.o;
         } else {
-                if (r == RETORT_E_CLOSED && rt_context_box_gone(context->box)) {
+                if (r == RETORT_E_CLOSED && rt_context_box_gone(context->box, 0)) {
                         char why[160];
                         rt_context_box_why(context->box, why, sizeof why);
                         rt_context_died(context, why);

@@ -168,7 +168,8 @@ static void follow(struct doing *d) {
         }
         (void)rt_runner_has_ended(&d->process, END_MS);
         d->wall_ns = rt_now_ns() - d->begun_ns;
-        rt_pump_drain(&d->pump); /* what it has started may go on, and is not waited for */
+        while (rt_pump_read(&d->pump, &d->pump.out) || rt_pump_read(&d->pump, &d->pump.err))
+                continue; /* what it has started may go on, and is not waited for */
         rt_pump_flush(&d->pump);
 }
 
@@ -196,7 +197,7 @@ static void judge(struct doing *d, struct retort_outcome *o) {
                 o->status = RETORT_NONZERO;
                 o->message = rt_arena_printf(&d->made->arena, "cannot start %s: %s", d->command->argv ? d->command->argv[0] : "the shell",
                                              strerrordesc_np(end->exec_errno) ? strerrordesc_np(end->exec_errno) : "refused");
-        } else if (rt_context_box_gone(d->context->box)) {
+        } else if (rt_context_box_gone(d->context->box, d->process.have_end ? 0 : END_MS)) {
                 const struct rt_box_isolation *isolation = rt_jail_isolation(d->context->engine->jail);
                 o->status = rt_box_verdict(&d->context->box->report, &d->context->box->limits, isolation, &o->exit_code, &o->signal, &o->limit);
         } else {

@@ -20,17 +20,17 @@
 
 /* ---- turns ---- */
 
-static int refuse(struct retort_context *context, struct retort_error *err) {
+static int refuse(struct retort_context *context, bool even_dead, struct retort_error *err) {
         if (context->closing)
                 return rt_fail(err, RETORT_E_CLOSED, "the context is being closed");
-        if (context->dead)
+        if (context->dead && !even_dead)
                 return rt_fail(err, RETORT_E_CLOSED, "the context has ended: %s; it can be restarted", context->why);
         return 0;
 }
 
 int rt_context_use(struct retort_context *context, struct retort_error *err) {
         (void)pthread_mutex_lock(&context->lock);
-        int r = context->closing ? refuse(context, err) : 0;
+        int r = refuse(context, true, err);
         context->n_users += r == 0;
         (void)pthread_mutex_unlock(&context->lock);
         return r;
@@ -61,7 +61,7 @@ static void dequeue(struct retort_context *context, struct rt_waiter *waiter) {
 }
 
 /* Until it is ours, or never. With the lock held, but while it waits. */
-static int await_turn(struct retort_context *context, int cancel_fd, uint64_t until_ns, struct retort_error *err) {
+static int await_turn(struct retort_context *context, int cancel_fd, uint64_t until_ns, bool even_dead, struct retort_error *err) {
         struct rt_waiter self = { .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
         if (self.fd < 0)
                 return rt_fail_errno(err, "cannot make an eventfd");
@@ -72,7 +72,7 @@ static int await_turn(struct retort_context *context, int cancel_fd, uint64_t un
         context->last = &self;
         context->n_waiting++;
         int r = 0;
-        while (r == 0 && (context->busy || context->first != &self) && (r = refuse(context, err)) == 0) {
+        while (r == 0 && (context->busy || context->first != &self) && (r = refuse(context, even_dead, err)) == 0) {
                 (void)pthread_mutex_unlock(&context->lock);
                 uint64_t now = rt_now_ns();
                 struct pollfd wait[] = { { .fd = self.fd, .events = POLLIN }, { .fd = cancel_fd, .events = POLLIN } };
@@ -93,17 +93,17 @@ static int await_turn(struct retort_context *context, int cancel_fd, uint64_t un
         return r;
 }
 
-int rt_context_enter(struct retort_context *context, int cancel_fd, uint64_t until_ns, struct retort_error *err) {
+static int enter(struct retort_context *context, int cancel_fd, uint64_t until_ns, bool even_dead, struct retort_error *err) {
         (void)pthread_mutex_lock(&context->lock);
-        int r = refuse(context, err);
+        int r = refuse(context, even_dead, err);
         if (r == 0 && context->n_waiting >= RETORT_MAX_WAITING)
                 r = rt_fail(err, RETORT_E_INPUT, "%d cells wait in this context already", RETORT_MAX_WAITING);
         context->n_users += r == 0;
         if (r == 0) {
                 if (context->busy || context->first)
-                        r = await_turn(context, cancel_fd, until_ns, err);
+                        r = await_turn(context, cancel_fd, until_ns, even_dead, err);
                 if (r == 0)
-                        r = refuse(context, err);
+                        r = refuse(context, even_dead, err);
                 if (r == 0)
                         context->busy = true;
                 else {
@@ -113,6 +113,14 @@ int rt_context_enter(struct retort_context *context, int cancel_fd, uint64_t unt
         }
         (void)pthread_mutex_unlock(&context->lock);
         return r;
+}
+
+int rt_context_enter(struct retort_context *context, int cancel_fd, uint64_t until_ns, struct retort_error *err) {
+        return enter(context, cancel_fd, until_ns, false, err);
+}
+
+int rt_context_enter_dead(struct retort_context *context, uint64_t until_ns, struct retort_error *err) {
+        return enter(context, -1, until_ns, true, err);
 }
 
 void rt_context_leave(struct retort_context *context) {
@@ -458,7 +466,7 @@ void retort_context_close(retort_context *context) {
 }
 
 int rt_context_respawn(struct retort_context *context, bool *ret_files_kept, struct retort_error *err) {
-        bool gone = rt_context_box_gone(context->box);
+        bool gone = rt_context_box_gone(context->box, 0);
         const struct retort_context_options o = { .language = context->asked->language, .limits = context->asked->limits,
                                                   .idle_ms = context->idle_ms, .lifetime_ms = context->lifetime_ms };
         int r;

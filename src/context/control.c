@@ -28,7 +28,7 @@ const char *retort_context_state_name(enum retort_context_state state) {
 /* Nobody runs in it: whether it has ended meanwhile. */
 static void look(struct retort_context *context) {
         char why[160];
-        bool gone = rt_context_box_gone(context->box);
+        bool gone = rt_context_box_gone(context->box, 0);
         if (!gone && !rt_runner_has_ended(&context->runner, 0))
                 return;
         if (gone)
@@ -83,13 +83,12 @@ int retort_context_restart(retort_context *context, bool *ret_files_kept, struct
         err = err ? err : &local;
         (void)pthread_mutex_lock(&context->lock);
         bool running = context->in_cell;
-        context->dead = false; /* or nobody could enter */
         (void)pthread_mutex_unlock(&context->lock);
         if (running) {
                 (void)eventfd_write(context->wake, 1); /* its cell ends now */
                 rt_context_signal(context, SIGKILL, true);
         }
-        int r = rt_context_enter(context, -1, rt_now_ns() + RT_CONTEXT_START_MS * (uint64_t)NS_PER_MS, err);
+        int r = rt_context_enter_dead(context, rt_now_ns() + RT_CONTEXT_START_MS * (uint64_t)NS_PER_MS, err);
         if (r < 0)
                 return r;
         r = rt_context_respawn(context, ret_files_kept, err);

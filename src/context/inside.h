@@ -75,12 +75,32 @@ void rt_context_box_end(struct rt_context_box *box, struct rt_span *span);
 void rt_context_box_count(struct rt_context_box *box);
 /* A call: the idle time begins anew. */
 void rt_context_box_touch(struct rt_context_box *box);
-/* Sees whether it has ended; then its slot goes back. True: it has. */
-bool rt_context_box_gone(struct rt_context_box *box);
+/* Sees whether it has ended, or does within so long; then its slot goes back. True: it has. */
+bool rt_context_box_gone(struct rt_context_box *box, int wait_ms);
 /* Why it ended, in words. */
 void rt_context_box_why(const struct rt_context_box *box, char *text, size_t size);
 /* A path of the guest's: absolute as it is, else below the work directory. */
 int rt_context_box_path(const struct rt_context_box *box, const char *path, char ret[RT_ASK_MAX_PATH], struct retort_error *err);
+
+/* ---- context/marks.c: where items stand in stdout ---- */
+
+enum { RT_MARK_MAX = 64 };
+struct rt_marks {
+        char mark[RT_MARK_MAX]; /* the runner's own */
+        size_t size;            /* 0: it has none */
+        uint64_t seen, taken;   /* marks read; items that have come */
+        struct rt_buf held;     /* read behind a mark whose item has not */
+        char tail[RT_MARK_MAX]; /* may begin a mark */
+        size_t n_tail;
+};
+/* As rt_pump_read for stdout. While a mark waits for its item nothing is read. */
+bool rt_marks_read(struct rt_marks *marks, struct rt_pump *pump);
+bool rt_marks_waiting(const struct rt_marks *marks);
+/* An item has come: takes what was written before it; once it was told, what waited for it goes on. */
+void rt_marks_item(struct rt_marks *marks, struct rt_pump *pump);
+void rt_marks_go_on(struct rt_marks *marks, struct rt_pump *pump);
+/* The cell is over: takes what is there, and nothing waits any more. */
+void rt_marks_end(struct rt_marks *marks, struct rt_pump *pump);
 
 /* ---- context/runner.c: the other end of the protocol ---- */
 
@@ -96,6 +116,7 @@ struct rt_runner {
         unsigned features;
         uint64_t next_id;
         struct rt_buf in; /* of a frame that is not whole yet */
+        struct rt_marks marks;
 };
 
 #define RT_RUNNER_NONE ((struct rt_runner){ .protocol = -1, .out = -1, .err = -1, .ended = -1 })
@@ -161,6 +182,7 @@ struct retort_context {
 
 /* The runner for the caller alone, in the order of asking. cancel_fd may be -1. RETORT_E_CLOSED: dead or closing. */
 int rt_context_enter(struct retort_context *context, int cancel_fd, uint64_t until_ns, struct retort_error *err);
+int rt_context_enter_dead(struct retort_context *context, uint64_t until_ns, struct retort_error *err); /* to restart it */
 void rt_context_leave(struct retort_context *context);
 /* For calls that do not need the runner. */
 int rt_context_use(struct retort_context *context, struct retort_error *err);

@@ -46,6 +46,7 @@ static int open_socket(int type, int *ours, int *theirs) {
 int rt_runner_open(struct rt_runner *runner, int theirs[4], struct retort_error *err) {
         *runner = RT_RUNNER_NONE;
         runner->in = RT_BUF(RT_CONTEXT_MAX_FRAME + HEAD + CHUNK);
+        runner->marks.held = RT_BUF(2 * CHUNK);
         for (int i = 0; i < 4; i++)
                 theirs[i] = -1;
         if (open_pipe(&runner->out, &theirs[0]) == 0 && open_pipe(&runner->err, &theirs[1]) == 0 &&
@@ -64,6 +65,7 @@ void rt_runner_close(struct rt_runner *runner) {
         runner->err = rt_close(runner->err);
         runner->ended = rt_close(runner->ended);
         rt_buf_clear(&runner->in);
+        rt_buf_clear(&runner->marks.held);
 }
 
 /* ---- out ---- */
@@ -204,6 +206,13 @@ static unsigned read_features(const json_t *ready) {
         return features;
 }
 
+static void read_mark(struct rt_runner *runner, const json_t *ready) {
+        const json_t *mark = json_object_get(ready, "mark");
+        size_t size = json_string_length(mark);
+        runner->marks.size = size >= 8 && size <= RT_MARK_MAX ? size : 0;
+        memcpy(runner->marks.mark, runner->marks.size ? json_string_value(mark) : "", runner->marks.size);
+}
+
 /* What a runner that never was ready wrote last, on one line. */
 static void last_words(const struct rt_runner *runner, char *text, size_t size) {
         char chunk[4096];
@@ -229,13 +238,15 @@ int rt_runner_await_ready(struct rt_runner *runner, struct rt_context_box *box, 
                 int r = rt_runner_receive(runner, &message);
                 bool ready = r == 1 && strcmp(json_string_value(json_object_get(message, "type")), "ready") == 0 &&
                              json_integer_value(json_object_get(message, "protocol")) == 1;
-                if (ready)
+                if (ready) {
                         runner->features = read_features(message);
+                        read_mark(runner, message);
+                }
                 json_decref(message);
                 if (ready)
                         return 0;
                 uint64_t now = rt_now_ns();
-                bool ended = r != 0 || rt_runner_has_ended(runner, 0) || rt_context_box_gone(box);
+                bool ended = r != 0 || rt_runner_has_ended(runner, 0) || rt_context_box_gone(box, 0);
                 if (ended || now >= until) {
                         char words[256];
                         if (ended) /* what it wrote is on its way */

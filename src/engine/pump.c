@@ -159,22 +159,13 @@ static void end_stream(struct rt_pump *p, struct rt_stream *s) {
         s->fd = rt_close(s->fd);
 }
 
-/* Reads what is there. The part above the limit is read too, so that the guest does not stand still, and dropped. */
-static void read_output(struct rt_pump *p, struct rt_stream *s) {
-        char chunk[CHUNK + sizeof s->held];
-        memcpy(chunk, s->held, s->n_held);
-        ssize_t n = read(s->fd, chunk + s->n_held, CHUNK);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                return;
-        if (n <= 0) {
-                end_stream(p, s);
-                return;
-        }
+/* n bytes that the guest has written, behind those that were held back before. The part above the limit is dropped. */
+static void take_output(struct rt_pump *p, struct rt_stream *s, char *chunk, size_t n) {
         uint64_t before = p->out.seen + p->err.seen;
         uint64_t room = before < p->output_bytes ? p->output_bytes - before : 0;
-        size_t keep = (uint64_t)n < room ? (size_t)n : (size_t)room;
-        s->seen += (uint64_t)n;
-        if (keep < (size_t)n)
+        size_t keep = n < room ? n : (size_t)room;
+        s->seen += n;
+        if (keep < n)
                 s->truncated = p->over = true;
         if (rt_buf_add(&s->kept, chunk + s->n_held, keep) == RT_BUF_NOMEM)
                 p->nomem = true;
@@ -182,16 +173,34 @@ static void read_output(struct rt_pump *p, struct rt_stream *s) {
                 pass_on(p, s, chunk, s->n_held + keep);
 }
 
+/* Reads what is there: also above the limit, so that the guest does not stand still. */
+static void read_output(struct rt_pump *p, struct rt_stream *s) {
+        char chunk[CHUNK + sizeof s->held];
+        memcpy(chunk, s->held, s->n_held);
+        ssize_t n = read(s->fd, chunk + s->n_held, CHUNK);
+        if (n > 0)
+                take_output(p, s, chunk, (size_t)n);
+        else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+                end_stream(p, s);
+}
+
+void rt_pump_take(struct rt_pump *p, struct rt_stream *s, const char *data, size_t size) {
+        char chunk[CHUNK + sizeof s->held];
+        while (size > 0) {
+                size_t n = size < CHUNK ? size : CHUNK;
+                memcpy(chunk, s->held, s->n_held);
+                memcpy(chunk + s->n_held, data, n);
+                take_output(p, s, chunk, n);
+                data += n;
+                size -= n;
+        }
+}
+
 bool rt_pump_read(struct rt_pump *p, struct rt_stream *s) {
         uint64_t before = s->seen;
         if (s->fd >= 0)
                 read_output(p, s);
         return s->seen > before;
-}
-
-void rt_pump_drain(struct rt_pump *p) {
-        while (rt_pump_read(p, &p->out) | rt_pump_read(p, &p->err))
-                continue;
 }
 
 void rt_pump_flush(struct rt_pump *p) {

@@ -47,10 +47,11 @@ int rt_pump_until_report(struct rt_pump *pump, struct rt_slot *slot, int timeout
                          struct retort_error *err);
 void rt_pump_close(struct rt_pump *pump);
 
-/* For those who wait themselves: takes what is in a stream now, at most a chunk; false: nothing was. What is there in both. What
+/* For those who wait themselves: takes what is in a stream now, at most a chunk; false: nothing was. What
  * was held back of an unfinished character goes on now. */
 bool rt_pump_read(struct rt_pump *pump, struct rt_stream *stream);
-void rt_pump_drain(struct rt_pump *pump);
+/* What somebody else has read from it. */
+void rt_pump_take(struct rt_pump *pump, struct rt_stream *stream, const char *data, size_t size);
 void rt_pump_flush(struct rt_pump *pump);
 
 /* The size of the run's terminal, if it has one now. */

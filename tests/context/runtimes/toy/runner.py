@@ -14,6 +14,7 @@ import sys
 pipe = socket.socket(fileno=os.dup(3))
 os.close(3)
 os.set_inheritable(pipe.fileno(), False)
+MARK = "\0toy's own mark\1"
 count = 0
 running = False
 
@@ -26,6 +27,8 @@ def send(**message):
     sys.stdout.flush()
     sys.stderr.flush()
     body = json.dumps(message).encode()
+    if message["type"] == "item":
+        os.write(1, MARK.encode())
     raw(len(body).to_bytes(4, "big") + body)
 
 
@@ -62,7 +65,7 @@ def interrupted(*_):
 
 names = {"send": send, "raw": raw, "ask": ask, "show": show, "pipe": pipe}
 signal.signal(signal.SIGINT, interrupted)
-send(type="ready", protocol=1, language="toy", version="1", features=["complete", "fork", "input"])
+send(type="ready", protocol=1, language="toy", version="1", features=["complete", "fork", "input"], mark=MARK)
 while True:
     message, fds = receive()
     current = message.get("id", 0)
@@ -79,7 +82,7 @@ while True:
                 os._exit(0)
             for fd, to in zip(fds, (1, 2, pipe.fileno())):
                 os.dup2(fd, to, inheritable=to < 3)
-            send(type="ready", protocol=1, language="toy", version="1", features=["fork"])
+            send(type="ready", protocol=1, language="toy", version="1", features=["fork"], mark=MARK)
         else:
             os.wait()
             send(type="forked", id=current, pid=int(os.read(told, 20)))
@@ -90,10 +93,10 @@ while True:
     names["current"] = current
     names.pop("it", None)
     status, extra = "ok", {}
-    if "cwd" in message:
-        os.chdir(message["cwd"])
     os.environ.update(message.get("env", {}))
     try:
+        if "cwd" in message:
+            os.chdir(message["cwd"])
         running = True
         exec(compile(message["code"], "cell", "exec"), names)
     except KeyboardInterrupt:
