@@ -39,6 +39,12 @@ static bool refuse_file(struct rt_exchange *x, int number, const char *detail) {
         case EFBIG:
                 rt_exchange_refuse(x, 507, "no-room", detail);
                 return true;
+        case EINVAL:
+        case ELOOP:
+        case ENAMETOOLONG:
+        case EXDEV:
+                rt_exchange_refuse(x, 400, "invalid-request", detail);
+                return true;
         default:
                 return false;
         }
@@ -75,7 +81,9 @@ static void fail(struct rt_asking *a) {
                 rt_exchange_refused(x, &a->call->refusal, err);
                 return;
         }
-        if (refuse_trouble(x, a->call->trouble, err->message) || refuse_file(x, a->number, err->message))
+        char detail[sizeof err->message + 8];
+        (void)snprintf(detail, sizeof detail, "path: %s", err->message);
+        if (refuse_trouble(x, a->call->trouble, err->message) || (a->number && refuse_file(x, a->number, detail)))
                 return;
         if (err->code == RETORT_E_ISOLATION)
                 rt_exchange_refuse(x, 501, "not-supported", err->message);
