@@ -172,14 +172,14 @@ void rt_asking_start(struct rt_asking *a) {
 
 /* ---- what is asked ---- */
 
-bool rt_asking_read(struct rt_exchange *x, const struct rt_shape *shape, const char *what, bool may_be_empty, void *object) {
+bool rt_asking_read(struct rt_exchange *x, const struct rt_shape *shape, bool may_be_empty, void *object) {
         struct retort_bytes body = rt_http_body(x->http);
         struct retort_error err = { 0 };
         if (may_be_empty && body.size == 0)
                 return true;
         if (!rt_exchange_has_json(x))
                 return false;
-        if (rt_shape_parse(shape, what, body.data, body.size, RT_STRICT, &x->arena, object, &err) == 0)
+        if (rt_shape_parse(shape, "request", body.data, body.size, RT_STRICT, &x->arena, object, &err) == 0)
                 return true;
         rt_exchange_fail(x, &err);
         return false;

@@ -36,7 +36,7 @@ static inline struct rt_asking *rt_asking_of(const struct rt_call *call) {
 }
 
 /* The body, strictly, into object; false: answered. An empty body is {} where may_be_empty. */
-bool rt_asking_read(struct rt_exchange *x, const struct rt_shape *shape, const char *what, bool may_be_empty, void *object);
+bool rt_asking_read(struct rt_exchange *x, const struct rt_shape *shape, bool may_be_empty, void *object);
 /* A number of the query within bounds; false: answered. */
 bool rt_asking_number(struct rt_exchange *x, const char *name, uint64_t low, uint64_t high, uint64_t *ret);
 /* "true" or "false" of the query; false: answered. */

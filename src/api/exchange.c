@@ -55,7 +55,7 @@ void rt_exchange_reply(struct rt_exchange *x, int status, const char *content_ty
         char text[3][24];
         char retry[16];
         size_t n = common_headers(x, headers, text);
-        if (size > 0)
+        if (content_type)
                 headers[n++] = (struct rt_http_header){ "Content-Type", content_type };
         if (status == 401)
                 headers[n++] = (struct rt_http_header){ "WWW-Authenticate", "Bearer realm=\"retort\"" };

@@ -49,7 +49,7 @@ void rt_native_context_cell(struct rt_exchange *x) {
                 rt_exchange_refuse(x, 500, "internal", "out of memory");
                 return;
         }
-        if (!rt_asking_read(x, &cell_shape, "cell", false, &c->cell))
+        if (!rt_asking_read(x, &cell_shape, false, &c->cell))
                 return;
         rt_asking_init(&c->asking, x, &c->call, RT_CREW_CELL, perform_cell);
         c->asking.form = rt_stream_form_of(x->http);
@@ -95,7 +95,7 @@ void rt_native_context_command(struct rt_exchange *x) {
                 rt_exchange_refuse(x, 500, "internal", "out of memory");
                 return;
         }
-        if (!rt_asking_read(x, &command_shape, "command", false, &c->command))
+        if (!rt_asking_read(x, &command_shape, false, &c->command))
                 return;
         rt_asking_init(&c->asking, x, &c->call, RT_CREW_LONG, perform_command);
         c->asking.form = rt_stream_form_of(x->http);

@@ -56,7 +56,7 @@ void rt_native_context_open(struct rt_exchange *x) {
                 rt_exchange_refuse(x, 500, "internal", "out of memory");
                 return;
         }
-        if (!rt_asking_read(x, &order_shape, "context", false, &order))
+        if (!rt_asking_read(x, &order_shape, false, &order))
                 return;
         o->opening.options = order.options;
         o->opening.beside = order.beside;
@@ -129,7 +129,7 @@ static struct plain *new_plain(struct rt_exchange *x, enum rt_crew_kind kind, vo
         struct plain *p = rt_arena_new(&x->arena, struct plain);
         if (!p)
                 rt_exchange_refuse(x, 500, "internal", "out of memory");
-        else if (rt_asking_read(x, &nothing, "body", true, &object)) {
+        else if (rt_asking_read(x, &nothing, true, &object)) {
                 rt_asking_init(&p->asking, x, &p->call, kind, perform);
                 return p;
         }
@@ -273,7 +273,7 @@ static void ask(struct rt_exchange *x, const struct rt_shape *shape, void (*perf
                 rt_exchange_refuse(x, 500, "internal", "out of memory");
                 return;
         }
-        if (!rt_asking_read(x, shape, "question", false, q))
+        if (!rt_asking_read(x, shape, false, q))
                 return;
         rt_asking_init(&q->asking, x, &q->call, RT_CREW_CELL, perform);
         rt_asking_start(&q->asking);

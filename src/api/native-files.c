@@ -143,7 +143,7 @@ static void perform_move(struct rt_call *call) {
 
 void rt_native_file_move(struct rt_exchange *x) {
         struct file *f = new_file(x);
-        if (f && rt_asking_read(x, &move_shape, "move", false, f))
+        if (f && rt_asking_read(x, &move_shape, false, f))
                 start(f, x, RT_CREW_SHORT, perform_move);
 }
 
@@ -159,7 +159,7 @@ static void perform_directory(struct rt_call *call) {
 
 void rt_native_file_directory(struct rt_exchange *x) {
         struct file *f = new_file(x);
-        if (f && rt_asking_read(x, &directory_shape, "directory", false, f))
+        if (f && rt_asking_read(x, &directory_shape, false, f))
                 start(f, x, RT_CREW_SHORT, perform_directory);
 }
 
