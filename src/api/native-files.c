@@ -171,6 +171,9 @@ static bool on_change(const char *json, size_t size, void *userdata) {
 
 static void perform_watch(struct rt_call *call) {
         struct file *f = FILE_OF(call);
+        rt_auto_free char *known = NULL; /* what watches could not say what is wrong with the path */
+        if (!ASK(&f->asking, retort_context_stat(call->context, f->path, &known, &call->err)))
+                return;
         (void)ASK(&f->asking, retort_context_watch(call->context, f->path, f->flag, call->cancel_fd, on_change, &f->asking, &call->err));
 }
 

@@ -214,6 +214,8 @@ int rt_call_prepare(struct rt_service *service, struct rt_call *call) {
         return r;
 }
 
+static const char crowded_words[] = "as much as may last (commands, watches, large files) goes on in this context already";
+
 static int trouble(struct rt_call *call, enum rt_trouble what, const char *words) {
         call->trouble = what;
         return rt_fail(&call->err, RETORT_E_INPUT, "%s", words);
@@ -230,7 +232,7 @@ static int enter(struct rt_call *call) {
         if (call->takes_cpu && !rt_tenant_has_cpu(held->tenant, rt_now_ns(), &call->refusal))
                 return RETORT_E_INPUT;
         if (held && call->kind == RT_CREW_LONG && held->n_long >= RT_HELD_LONG_MAX)
-                return trouble(call, RT_TROUBLE_CROWDED, "as many commands and watches as there may be go on in this context already");
+                return trouble(call, RT_TROUBLE_CROWDED, crowded_words);
         bool waits = held && call->kind == RT_CREW_CELL && held->turn;
         if (waits && held->n_waiting >= RETORT_MAX_WAITING)
                 return trouble(call, RT_TROUBLE_CROWDED, "as many cells as may wait in a context wait in this one already");
@@ -291,16 +293,20 @@ bool rt_call_lasts(struct rt_call *call) {
         if (call->kind == RT_CREW_LONG)
                 return true;
         (void)pthread_mutex_lock(&service->lock);
-        bool room = !call->held || call->held->n_long < RT_HELD_LONG_MAX;
-        if (room && (room = rt_crew_becomes(service->crew, &call->task, RT_CREW_LONG))) {
+        bool crowded = call->held->n_long >= RT_HELD_LONG_MAX;
+        bool room = !crowded && rt_crew_becomes(service->crew, &call->task, RT_CREW_LONG);
+        if (room) {
                 call->kind = RT_CREW_LONG;
-                if (call->held)
-                        call->held->n_long++;
+                call->held->n_long++;
         }
         (void)pthread_mutex_unlock(&service->lock);
-        if (!room)
+        if (crowded)
+                (void)trouble(call, RT_TROUBLE_CROWDED, crowded_words);
+        else if (!room)
                 call->refusal = (struct rt_refusal){ .why = RT_REFUSED_BUSY, .quota = "contexts", .retry_after_s = 1 };
-        return room || (rt_service_refuse(service, &call->refusal, RETORT_E_INPUT, &call->err), false);
+        if (call->refusal.why)
+                (void)rt_service_refuse(service, &call->refusal, RETORT_E_INPUT, &call->err);
+        return room;
 }
 
 void rt_call_look(struct rt_call *call) {

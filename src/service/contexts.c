@@ -50,9 +50,9 @@ static bool busy(struct rt_call *call) {
 
 static bool has_place(struct rt_call *call, struct rt_tenant *tenant, uint64_t memory) {
         struct rt_service *service = call->service;
-        if (service->n_held >= atomic_load(&service->config)->contexts_max)
-                return busy(call);
-        return rt_tenant_fits_context(tenant, memory, &call->refusal);
+        if (!rt_tenant_fits_context(tenant, memory, &call->refusal))
+                return false;
+        return service->n_held < atomic_load(&service->config)->contexts_max || busy(call);
 }
 
 struct rt_held *rt_held_reserve(struct rt_call *call, struct rt_held_box *box, uint64_t memory) {
@@ -198,6 +198,8 @@ static void perform_opening(struct rt_call *call) {
         }
         if (opening->beside && r == RETORT_E_CLOSED)
                 rt_call_failed(call);
+        else if (r == RETORT_E_CLOSED) /* its box, not the server */
+                call->err.code = RETORT_E_SYSTEM;
         (void)pthread_mutex_lock(&service->lock);
         rt_held_give_up(held);
         (void)pthread_mutex_unlock(&service->lock);

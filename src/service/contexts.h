@@ -87,7 +87,7 @@ void rt_call_fork(struct rt_call *call);
 void rt_call_look(struct rt_call *call);
 /* call->err was filled by a function of the library: finds out the trouble. */
 void rt_call_failed(struct rt_call *call);
-/* It takes longer than was thought: from now on it is LONG. false: there is no room for that, and call->refusal says so. */
+/* It takes longer than was thought: from now on it is LONG. false: there is no room for that, and the call says so. */
 bool rt_call_lasts(struct rt_call *call);
 bool rt_call_is_cancelled(struct rt_call *call);
 
