@@ -9,7 +9,8 @@
 #include "base/util.h"
 #include "service/wait.h"
 
-enum { STACK = 512 << 10, WAITING_MAX = 1024, IDLE_MS = 10000 };
+/* What a guest says may be JSON that is nested 2048 deep, and takes some 800 KiB of stack to read; only what is touched is memory. */
+enum { STACK = 8 << 20, WAITING_MAX = 1024, IDLE_MS = 10000 };
 
 /* One thread. */
 struct rt_crew_hand {

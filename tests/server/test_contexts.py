@@ -14,7 +14,7 @@ import pytest
 from conftest import SANITIZED, wait_for
 from test_openapi import check, holds
 
-BUSY = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.01)"
+BUSY = "import time\nopen('/work/begun', 'w').close()\nwhile True: time.sleep(0.01)"
 LONG = {"limits": {"wall_ms": 600000}}
 ONE = "/v1/contexts/{id}"
 
@@ -32,6 +32,11 @@ def main_of(outcome):
 
 def state(server, path, key=True):
     return server.get(path, key=key).json["state"]
+
+
+def wait_until_begun(server, path):
+    """It is inside of BUSY: an interrupt does not come before it."""
+    wait_for(lambda: server.get(f"{path}/files?path=begun").status == 200)
 
 
 def in_background(call, *words, **more):
@@ -184,7 +189,7 @@ def test_time_spent_waiting_is_queue_time(holder, context):
 
 def test_too_many_waiting(holder, context):
     first = raw(holder, "POST", f"{context}/cells", {"code": BUSY, **LONG})
-    wait_for(lambda: state(holder, context) == "busy")
+    wait_until_begun(holder, context)
     crowd = [raw(holder, "POST", f"{context}/cells", {"code": "pass"}) for _ in range(16)]
     wait_for(lambda: holder.get("/v1/status").json["context_calls"] == 17)
     answer = holds(holder, "POST", f"{context}/cells", {"code": "pass"}, template=ONE + "/cells")
@@ -246,6 +251,18 @@ def test_a_hundred_thousand_displays(holder, context, accept):
         assert told == [str(i) for i in range(100000)]
 
 
+@pytest.mark.parametrize("open_, close", [("[", "]"), ('{"a":', "}")])
+def test_nested_as_deep_as_json_may_be(holder, context, open_, close):
+    for depth in (500, 2040, 100000):
+        body = f"'{{\"type\":\"item\",\"main\":false,\"id\":%d,\"data\":{{\"application/json\":' % current + {open_!r} * {depth} + '1' + {close!r} * {depth} + '}}}}'"
+        for accept in ("application/json", "application/x-ndjson"):
+            code = f"body = ({body}).encode(); raw(len(body).to_bytes(4, 'big') + body)"
+            assert holder.post(f"{context}/cells", {"code": code}, Accept=accept).status == 200
+            if state(holder, context) == "dead":
+                holder.post(f"{context}/restart", b"")
+    assert holder.cell(context, "pass")["status"] == "ok"
+
+
 # ---- limits, and what ends ----
 
 
@@ -263,7 +280,7 @@ def test_limits_of_a_cell_keep_the_state(holder, context, code, limits, status):
 def test_interrupt(holder, context):
     holder.cell(context, "kept = 7")
     cell = in_background(holder.cell, context, BUSY, **LONG)
-    wait_for(lambda: state(holder, context) == "busy")
+    wait_until_begun(holder, context)
     answer = holds(holder, "POST", f"{context}/interrupt", b"", template=ONE + "/interrupt")
     assert answer.status == 204 and answer.body == b""
     outcome = cell()
@@ -321,7 +338,7 @@ def test_closing_ends_a_cell_and_those_that_wait(holder):
 def test_pause_and_resume(holder, context):
     holder.cell(context, "kept = 7")
     cell = in_background(holder.cell, context, BUSY, **LONG)
-    wait_for(lambda: state(holder, context) == "busy")
+    wait_until_begun(holder, context)
     answer = holds(holder, "POST", f"{context}/pause", b"", template=ONE + "/pause")
     assert answer.status == 409 and answer.json["type"].endswith("context-busy")
     holder.post(f"{context}/interrupt", b"")
@@ -591,7 +608,7 @@ def test_watch(holder, context):
     connection.close()
 
 
-# ---- who may ---- #
+# ---- who may ----
 
 
 ROUTES = [("GET", "", None), ("DELETE", "", None), ("POST", "/cells", {"code": "1"}), ("POST", "/commands", {"shell": "true"}),
