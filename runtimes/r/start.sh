@@ -25,6 +25,7 @@ for home in /usr/lib/R /usr/lib64/R /usr/local/lib/R /usr/local/lib64/R; do
         done
         LD_LIBRARY_PATH=$home/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
         export R_HOME R_SHARE_DIR R_INCLUDE_DIR R_DOC_DIR LD_LIBRARY_PATH
-        exec "$home/bin/exec/R" "$@"
+        program=$home/bin/exec/R
+        break
 done
 exec "$program" "$@"
