@@ -21,7 +21,7 @@ final class Surroundings {
         environment = environment();
     }
 
-    /** The map behind System.getenv(), which child processes are given copies of. */
+    /** The map behind System.getenv(), which child processes whose environment is changed are given copies of. */
     @SuppressWarnings("unchecked")
     private static Map<String, String> environment() throws Throwable {
         Class<?> type = Class.forName("java.util.Collections$UnmodifiableMap");
@@ -32,12 +32,18 @@ final class Surroundings {
     Map<String, String> change(Map<String, String> variables) {
         Map<String, String> before = new HashMap<>();
         variables.forEach((name, value) -> {
+            if (name.isEmpty() || name.indexOf('=') >= 0 || name.indexOf('\0') >= 0 || value != null && value.indexOf('\0') >= 0) {
+                throw new IllegalArgumentException("no variable can be named " + name + ", or have this value");
+            }
+        });
+        variables.forEach((name, value) -> {
             before.put(name, environment.get(name));
             if (value == null) {
                 environment.remove(name);
             } else {
                 environment.put(name, value);
             }
+            Native.changeVariable(name, value);
         });
         return before;
     }
