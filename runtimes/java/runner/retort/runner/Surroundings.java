@@ -75,10 +75,13 @@ final class Surroundings {
     }
 
     /**
-     * Exit goes another way: hook is asked first, on the thread that calls System.exit, and may throw ThreadDeath, which the JVM (17) passes
-     * on. Where it does not, the process ends.
+     * Exit goes another way: hook is asked first, on the thread that calls System.exit, and may throw ThreadDeath, which the JVM passes
+     * on up to Java 19. Later ones end, with the code that the program gave.
      */
     static void onExit(Runnable hook) throws Throwable {
+        if (Runtime.version().feature() >= 20) {
+            return;
+        }
         Class<?> shutdown = Class.forName("java.lang.Shutdown");
         Native.TRUSTED.findStatic(shutdown, "add", MethodType.methodType(void.class, int.class, boolean.class, Runnable.class))
                 .invoke(0, false, hook);
