@@ -312,8 +312,8 @@ static void note_left_out(struct doing *d) {
         if (!d->items.left_out)
                 return;
         json_t *note = json_pack("{s:{s:o}}", "data", "text/plain",
-                                 json_sprintf("[%llu items left out: a cell may have %d of together %d bytes]",
-                                              (unsigned long long)d->items.left_out, RT_CONTEXT_MAX_ITEMS, RT_CONTEXT_MAX_ITEM_BYTES));
+                                 json_sprintf("[%llu items left out: a cell may have %d of together %d bytes, each of %d types]", (unsigned long long)d->items.left_out,
+                                              RT_CONTEXT_MAX_ITEMS, RT_CONTEXT_MAX_ITEM_BYTES, RT_CONTEXT_MAX_TYPES));
         d->items.bytes = 0;
         d->items.n -= d->items.n >= RT_CONTEXT_MAX_ITEMS; /* the last makes room for it */
         d->nomem |= !note || !rt_items_add(&d->items, note, &d->made->arena);

@@ -109,16 +109,27 @@ int retort_context_read(retort_context *context, const char *path, uint64_t offs
         return offset < end ? hand_over(fd, offset, end, on_data, userdata, err) : 0;
 }
 
+/* The same file for somebody else, who cannot write it. */
+static int read_only(int fd) {
+        char path[40];
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        return fd < 0 || fchmod(fd, 0400) < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+}
+
 int retort_context_write(retort_context *context, const char *path, struct retort_bytes content, enum retort_write how, unsigned mode,
                          struct retort_error *err) {
         if (content.size > RETORT_MAX_FILE_BYTES)
                 return rt_fail(err, RETORT_E_INPUT, "content: larger than %u bytes; write it in parts", RETORT_MAX_FILE_BYTES);
-        rt_auto_close int data = rt_sealed_memfd("file", content.data ? content.data : "", content.size);
-        if (data < 0)
+        rt_auto_close int data = memfd_create("file", MFD_CLOEXEC);
+        rt_auto_close int theirs = read_only(data);
+        if (theirs < 0 || rt_write_all(data, content.data ? content.data : "", content.size) < 0)
                 return rt_fail_errno(err, "cannot hand the file over");
         uint32_t flags = how == RETORT_WRITE_APPEND ? RT_ASK_APPEND : how == RETORT_WRITE_NEW ? RT_ASK_NEW : 0;
-        const struct request q = { { .op = RT_ASK_WRITE, .number = mode ? mode & 07777 : 0644, .flags = flags }, path, NULL, data };
-        return ask_in_turn(context, &q, NULL, NULL, err);
+        const struct request q = { { .op = RT_ASK_WRITE, .number = mode ? mode & 07777 : 0644, .flags = flags }, path, NULL, theirs };
+        int r = ask_in_turn(context, &q, NULL, NULL, err), kept = errno;
+        (void)!ftruncate(data, 0); /* the guest may keep it open, but it is memory of ours */
+        errno = kept;
+        return r;
 }
 
 /* ---- folders ---- */
@@ -158,7 +169,7 @@ static int read_listing(int fd, json_t **ret_list, struct retort_error *err) {
         if (r < 0)
                 return rt_fail(err, RETORT_E_INPUT, "the folder has too much in it");
         json_t *list = json_array();
-        while (size - at >= sizeof(struct rt_entry)) {
+        for (unsigned n = 0; n < RT_ASK_MAX_ENTRIES && size - at >= sizeof(struct rt_entry); n++) {
                 struct rt_entry entry;
                 memcpy(&entry, text + at, sizeof entry);
                 at += sizeof entry;
@@ -182,8 +193,12 @@ static int list(retort_context *context, const char *path, unsigned depth, char 
         if (r < 0)
                 return r;
         json_t *first = json_array_get(entries, 0);
-        *ret_json = json_dumps(depth ? entries : first, JSON_COMPACT);
+        if (!depth && !first)
+                r = rt_fail(err, RETORT_E_CLOSED, "the context does not say what is there");
+        *ret_json = r == 0 ? json_dumps(depth ? entries : first, JSON_COMPACT) : NULL;
         json_decref(entries);
+        if (r < 0)
+                return r;
         return *ret_json ? 0 : rt_fail_nomem(err);
 }
 

@@ -26,6 +26,8 @@ enum {
         RT_CONTEXT_MAX_FRAME = 64 << 20,
         RT_CONTEXT_MAX_ITEMS = 200000, /* of one cell */
         RT_CONTEXT_MAX_ITEM_BYTES = 128 << 20, /* all items of one cell, as text */
+        RT_CONTEXT_MAX_TYPES = 64,     /* of one item */
+        RT_CONTEXT_MAX_PARSED = 384 << 20, /* what a frame becomes when it is parsed */
 };
 
 /* ---- context/box.c: the box ---- */

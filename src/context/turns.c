@@ -126,6 +126,8 @@ int rt_context_enter_dead(struct retort_context *context, uint64_t until_ns, str
 }
 
 void rt_context_leave(struct retort_context *context) {
+        if (context->dead) /* who holds the runner says so; what its guest has sent is kept in its sockets */
+                rt_runner_close(&context->runner);
         (void)pthread_mutex_lock(&context->lock);
         context->busy = context->in_cell = false;
         context->n_users--;
