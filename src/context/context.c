@@ -69,7 +69,7 @@ static int plan_runner(struct retort_context *context, const struct rt_slot_plac
                        struct retort_error *err) {
         const struct rt_lang_places places = { p->work, p->tmp, p->runtimes };
         int r = rt_lang_runner(context->runtime, context->asked, &places, &context->engine->ceilings, arena, ret_step, err);
-        if (r == 0)
+        if (r == 0 && !context->limits.wall_ms) /* a restart's are the same, and others may look at them */
                 context->limits = ret_step->limits;
         return r;
 }
@@ -122,18 +122,15 @@ static int await_forked(struct retort_context *context, const int theirs[4], str
         return r < 0 ? r : await_ready(context, err);
 }
 
-static int start_forked(struct retort_context *context, struct rt_lang_step *step, const struct retort_context_options *o,
-                        struct retort_error *err) {
-        int theirs[4];
-        int r = rt_runner_open(&context->runner, theirs, err);
+/* A fork has its runner in it, whose pipes theirs are. */
+static int start_box(struct retort_context *context, struct rt_context_box *box, const struct rt_lang_step *step,
+                     const struct retort_context_options *o, int theirs[4], struct retort_error *err) {
+        bool forked = box->kind != RT_KIND_COLD;
+        int r = forked ? rt_runner_open(&context->runner, theirs, err) : 0;
         if (r == 0)
-                r = rt_context_box_start(context->box, step, o, true, theirs, err);
-        for (size_t i = 0; i < 3 && r == 0; i++)
+                r = rt_context_box_start(box, step, o, forked, theirs, err);
+        for (size_t i = 0; i < 3; i++)
                 theirs[i] = rt_close(theirs[i]);
-        if (r == 0)
-                r = await_forked(context, theirs, err);
-        for (size_t i = 0; i < RT_LEN(theirs); i++)
-                (void)rt_close(theirs[i]);
         return r;
 }
 
@@ -159,28 +156,32 @@ static struct rt_context_box *set_box(struct retort_context *context, struct rt_
         return before;
 }
 
-/* A box of its own. may_fork false: an interpreter that is started anew. */
-static int open_box(struct retort_context *context, const struct retort_context_options *o, bool may_fork, struct retort_error *err) {
+/* A box of its own. *forked: may it be a fork? It was. Others see the box once it is started. */
+static int open_box(struct retort_context *context, const struct retort_context_options *o, bool *forked, struct retort_error *err) {
         static const struct rt_slot_places guess = { "/work", "/tmp", "/retort" };
         rt_auto_arena struct rt_arena arena = { 0 };
+        struct rt_context_box *box = NULL;
         struct rt_lang_step step;
+        int theirs[4] = { -1, -1, -1, -1 };
         int r = plan_runner(context, &guess, &arena, &step, err);
+        int kind = r == 0 && *forked && step.fork_argv ? rt_engine_warm_kind(context->engine, context->runtime, true) : RT_KIND_COLD;
+        *forked = false;
+        r = r < 0 ? r : rt_context_box_open(context->engine, kind, &box, &context->start, err);
         if (r < 0)
                 return r;
-        int kind = may_fork && step.fork_argv ? rt_engine_warm_kind(context->engine, context->runtime, true) : RT_KIND_COLD;
-        struct rt_context_box *box = NULL;
-        r = rt_context_box_open(context->engine, kind, &box, &context->start, err);
-        if (r == 0)
-                set_box(context, box);
-        if (r == 0)
-                r = plan_runner(context, &context->box->places, &arena, &step, err);
-        if (r == 0 && !(step.env = with_supervisor(step.env, &context->box->places, &arena)))
+        *forked = box->kind != RT_KIND_COLD;
+        r = plan_runner(context, &box->places, &arena, &step, err);
+        if (r == 0 && !(step.env = with_supervisor(step.env, &box->places, &arena)))
                 r = rt_fail_nomem(err);
-        if (r == 0 && context->box->kind != RT_KIND_COLD)
-                return start_forked(context, &step, o, err);
-        if (r == 0)
-                r = rt_context_box_start(context->box, &step, o, false, NULL, err);
-        return r < 0 ? r : spawn_runner(context, err);
+        r = r < 0 ? r : start_box(context, box, &step, o, theirs, err);
+        if (r < 0) {
+                rt_context_box_leave(box);
+        } else {
+                (void)set_box(context, box);
+                r = *forked ? await_forked(context, theirs, err) : spawn_runner(context, err);
+        }
+        (void)rt_close(theirs[3]);
+        return r;
 }
 
 static void drop_box(struct retort_context *context) {
@@ -192,11 +193,14 @@ static void drop_box(struct retort_context *context) {
 /* Instead of the box that it has, if any: which it keeps when there is no other to be had. */
 static int open_any_box(struct retort_context *context, const struct retort_context_options *o, struct retort_error *err) {
         struct rt_context_box *const old = context->box;
-        int r = open_box(context, o, true, err);
-        if (r < 0 && context->box != old && context->box->kind != RT_KIND_COLD) { /* whatever a fork lacks, a fresh one may have */
+        bool forked = true;
+        int r = open_box(context, o, &forked, err);
+        if (r < 0 && forked) { /* whatever a fork lacks, a fresh one may have */
                 rt_runner_close(&context->runner);
-                rt_context_box_leave(set_box(context, old));
-                r = open_box(context, o, false, err);
+                if (context->box != old)
+                        rt_context_box_leave(set_box(context, old));
+                forked = false;
+                r = open_box(context, o, &forked, err);
         }
         if (r == 0)
                 rt_context_box_touch(context->box);
