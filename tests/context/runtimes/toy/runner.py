@@ -65,6 +65,9 @@ def interrupted(*_):
         raise KeyboardInterrupt
 
 
+if os.environ.get("TOY_SAYS_RUBBISH"):
+    raw(b"\xff" * 100)
+    signal.pause()
 names = {"send": send, "raw": raw, "ask": ask, "show": show, "pipe": pipe}
 signal.signal(signal.SIGINT, interrupted)
 send(type="ready", protocol=1, language="toy", version="1", features=["complete", "fork", "input"], mark=MARK)
