@@ -371,7 +371,7 @@ uint32_t rt_frozen_serial(const struct rt_frozen *frozen) {
         return frozen->serial;
 }
 
-/* The library comes first, so that what else the runtime preloads finds it. */
+/* The library comes last: what the runtime preloads may take a call before it, and passes on to it what it does not. */
 static int write_frozen_plan(const char *const *argv, const char *const *env, struct retort_error *err) {
         enum { MAX_ENV = 64 };
         const char *entries[MAX_ENV + 5] = { RT_FORKSERVER_PRELOAD, "RETORT_PARK=" RT_FORKSERVER_PARK,
@@ -385,7 +385,7 @@ static int write_frozen_plan(const char *const *argv, const char *const *env, st
                         entries[n++] = *env;
                         continue;
                 }
-                (void)snprintf(preload, sizeof preload, "%s:%.900s", RT_FORKSERVER_PRELOAD, *env + 11);
+                (void)snprintf(preload, sizeof preload, "%.900s:%s", *env, strchr(RT_FORKSERVER_PRELOAD, '=') + 1);
                 entries[0] = preload;
         }
         return rt_plan_write(argv, entries, NULL, 0, err);

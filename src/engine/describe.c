@@ -61,10 +61,10 @@ static json_t *describe_runtime(retort_engine *engine, const struct rt_runtime *
         bool installed = rt_lang_detect(runtime, NULL) == 0;
         const char *version = installed ? rt_toolchain_version(engine, runtime, true) : "";
         json_t *contexts = rt_runtime_has_runner(runtime) ? json_pack("{s:o}", "warm", describe_warm(engine, runtime, true)) : json_null();
-        return json_pack("{s:s, s:s, s:o, s:o, s:b, s:s, s:s, s:o, s:o}", "name", rt_runtime_name(runtime), "title",
+        return json_pack("{s:s, s:s, s:o, s:o, s:b, s:s, s:s, s:b, s:o, s:o}", "name", rt_runtime_name(runtime), "title",
                          rt_runtime_title(runtime), "aliases", list_of(rt_runtime_aliases(runtime)), "extensions",
                          list_of(rt_runtime_extensions(runtime)), "installed", installed, "version", version, "install",
-                         rt_runtime_install(runtime), "warm", describe_warm(engine, runtime, false), "contexts", contexts);
+                         rt_runtime_install(runtime), "programs", rt_runtime_has_programs(runtime), "warm", describe_warm(engine, runtime, false), "contexts", contexts);
 }
 
 int retort_engine_languages(retort_engine *engine, char **ret_json, struct retort_error *err) {

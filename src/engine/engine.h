@@ -37,6 +37,9 @@ struct rt_warm {
         uint64_t tried_ns;        /* when the last one was started */
         uint64_t used_ns;         /* when a request last wanted a fork */
         uint64_t forks;           /* guests that this one's zygotes made, about */
+        uint64_t epoch;           /* of the compile cache when it was started; another one: its compiler may have changed */
+        uint64_t epoch_now;       /* and when a request last wanted a fork */
+        uint32_t stale;           /* the serial of the last one that was let go for that: no fork of it may be used any more */
         char why[256];            /* the last failure */
 };
 
@@ -112,6 +115,8 @@ void rt_engine_slot_return(struct retort_engine *engine, struct rt_slot *slot, i
 /* engine/warm.c: which kind of slot a program or a context of this runtime would have; starts to freeze its interpreter if nobody has,
  * and somebody is to. RT_KIND_COLD as long as there is none. */
 int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *runtime, bool runner);
+/* Whether the slot holds a fork of this kind, and of an interpreter that is still what the host has installed. */
+bool rt_engine_warm_current(struct retort_engine *engine, int kind, const struct rt_slot *slot);
 /* Reads retort_config.warm and begins to freeze what it names. */
 int rt_engine_warm_open(struct retort_engine *engine, const char *languages, struct retort_error *err);
 /* With the engine's lock held: the interpreter of a kind, or NULL; a slot that should have held a fork of it does not;

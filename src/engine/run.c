@@ -184,7 +184,7 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
         int r = rt_pump_open(&pump, s->run, step, last, err);
         if (r < 0)
                 return r;
-        bool forked = s->kind != RT_KIND_COLD;
+        bool forked = s->kind != RT_KIND_COLD && step->fork_argv;
         struct rt_slot_step start = { .argv = forked ? step->fork_argv : step->argv, .forked = forked, .env = step->env, .limits = step->limits,
                                       .files = first ? s->plan->files : NULL,
                                       .n_files = first ? s->plan->n_files : 0,
@@ -210,7 +210,7 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
 static int run_steps(struct step_state *s, struct retort_error *err) {
         for (size_t i = 0; i < s->plan->n_steps; i++) {
                 int r = i == 0 && s->ask.found ? repeat_compiler(s, err) : run_step(s, i, err);
-                if (r == RETORT_E_SYSTEM && i > 0 && s->kind != RT_KIND_COLD) { /* the interpreter died after the step before */
+                if (r == RETORT_E_SYSTEM && i > 0 && s->kind != RT_KIND_COLD && s->plan->steps[i].fork_argv) { /* the interpreter died after the step before */
                         s->kind = RT_KIND_COLD;
                         s->again = true;
                         r = run_step(s, i, err);
@@ -351,11 +351,14 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         s.isolation = (const void *)rt_arena_copy(&made->arena, rt_jail_isolation(run->engine->jail), sizeof *s.isolation);
         rt_cache_ask(run, &plan, &s.ask);
         uint64_t planned_ns = rt_now_ns();
-        s.kind = plan.can_fork ? rt_engine_warm_kind(run->engine, plan.runtime, false) : RT_KIND_COLD;
+        bool forks = plan.steps[s.ask.found ? 1 : 0].fork_argv != NULL; /* the first step that is started: a later one never does alone */
+        s.kind = forks ? rt_engine_warm_kind(run->engine, plan.runtime, false) : RT_KIND_COLD;
         made->pub.start = "cold";
         r = s.steps && s.isolation ? rt_engine_slot_take(run, s.kind, &slot, &made->pub.start, err) : rt_fail_nomem(err);
-        if (slot && !rt_slot_forked(slot))
+        if (slot && !rt_engine_warm_current(run->engine, s.kind, slot)) {
                 s.kind = RT_KIND_COLD;
+                made->pub.start = "cold";
+        }
         uint64_t queue_ns = rt_now_ns() - planned_ns + (started_ns - run->begun_ns);
         if (r == 0 && strcmp(rt_slot_places(slot)->work, guess.work) != 0) { /* no mount namespace: other places */
                 const struct rt_slot_places *p = rt_slot_places(slot);

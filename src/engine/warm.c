@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/util.h"
+#include "engine/cache.h"
 #include "engine/engine.h"
 
 enum {
@@ -26,6 +27,7 @@ enum {
 struct freezing {
         struct retort_engine *engine;
         int kind;
+        uint64_t epoch;
 };
 
 static bool is_runners(int kind) {
@@ -80,6 +82,7 @@ static void *freeze(void *argument) {
                 engine->n_frozen += !w->frozen;
                 (void)rt_frozen_free(w->frozen);
                 w->frozen = frozen;
+                w->epoch = f->epoch;
                 w->forks = 0;
         }
         engine->n_asking--;
@@ -101,7 +104,7 @@ static void start(struct retort_engine *engine, int kind) {
         struct freezing *f = malloc(sizeof *f);
         if (!f)
                 return;
-        *f = (struct freezing){ engine, kind };
+        *f = (struct freezing){ engine, kind, w->epoch_now };
         w->starting = true;
         w->tried_ns = now;
         engine->n_asking++;
@@ -114,14 +117,26 @@ static void start(struct retort_engine *engine, int kind) {
         free(f);
 }
 
+static void let_go(struct retort_engine *engine, struct rt_warm *w) {
+        engine->n_frozen -= w->frozen != NULL;
+        w->frozen = rt_frozen_free(w->frozen);
+}
+
 int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *runtime, bool runner) {
         int kind = kind_of(engine, runtime, runner);
         if (!engine->freeze || !engine->may_warm[kind] || !rt_runtime_can_warm(runtime, runner))
                 return RT_KIND_COLD;
+        uint64_t epoch = 0;
+        bool steady = runner || !engine->cache || !rt_runtime_cache(runtime) || rt_cache_steady(engine->cache, (size_t)kind, &epoch);
         (void)pthread_mutex_lock(&engine->lock);
         struct rt_warm *w = &engine->warm[kind];
         w->used_ns = rt_now_ns();
-        if (!w->frozen)
+        w->epoch_now = epoch;
+        if (w->frozen && w->epoch != epoch) { /* a frozen compiler is the one that was installed then */
+                w->stale = rt_frozen_serial(w->frozen);
+                let_go(engine, w);
+        }
+        if (!w->frozen && steady)
                 start(engine, kind);
         bool have = w->frozen != NULL;
         (void)pthread_mutex_unlock(&engine->lock);
@@ -195,9 +210,13 @@ struct rt_frozen *rt_engine_frozen(struct retort_engine *engine, int kind) {
         return w->frozen;
 }
 
-static void let_go(struct retort_engine *engine, struct rt_warm *w) {
-        engine->n_frozen -= w->frozen != NULL;
-        w->frozen = rt_frozen_free(w->frozen);
+bool rt_engine_warm_current(struct retort_engine *engine, int kind, const struct rt_slot *slot) {
+        if (kind == RT_KIND_COLD)
+                return false;
+        (void)pthread_mutex_lock(&engine->lock);
+        bool current = rt_slot_forked(slot) > engine->warm[kind].stale;
+        (void)pthread_mutex_unlock(&engine->lock);
+        return current;
 }
 
 void rt_engine_warm_missed(struct retort_engine *engine, int kind) {

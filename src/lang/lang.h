@@ -71,7 +71,7 @@ struct rt_lang_step {
         const char *const *env;  /* NULL-terminated "NAME=VALUE"; the whole environment */
         struct retort_limits limits; /* resolved: every member is set and at most its ceiling */
         /* What a fork of the runtime's frozen interpreter is told in place of argv: the program's file and its arguments.
-         * NULL: only a fresh interpreter can do this step. */
+         * NULL: only a fresh interpreter can do this step. With a fork_argv for its run step a plan has one for every step. */
         const char *const *fork_argv;
 };
 
@@ -83,9 +83,10 @@ struct rt_lang_plan {
         size_t n_files;
         struct rt_lang_step steps[RT_LANG_MAX_STEPS];
         size_t n_steps;
-        bool can_fork; /* every step has its fork_argv */
 };
 
+/* Whether it runs whole programs: one that does not has a runner, and is for contexts only. */
+bool rt_runtime_has_programs(const struct rt_runtime *runtime);
 /* Whether the runtime's interpreter can be frozen: that of its programs, or of its contexts. */
 bool rt_runtime_can_warm(const struct rt_runtime *runtime, bool runner);
 /* The interpreter that is to be frozen, as a step whose name is "warm". RETORT_E_NO_RUNTIME when it is not installed. */

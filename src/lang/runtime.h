@@ -92,7 +92,7 @@ struct rt_runtime {
                 const struct rt_pattern *package;
         } source;
         struct rt_step_def compile;
-        struct rt_step_def run;
+        struct rt_step_def run; /* no argv: it runs no programs, and has neither source nor compile nor warm */
         struct rt_warm_def warm;
         /* What keeps an interpreter alive in a context: docs/internals/runner-protocol.md. No argv: it has none. */
         struct {
@@ -112,6 +112,9 @@ struct rt_lang_set {
 
 /* lang/cache.c: the keys of compile.cache, for a struct rt_lang_cache. */
 extern const struct rt_yaml_key rt_lang_cache_keys[];
+
+/* lang/parts.c: does the file have all that it needs for what it is to do? Fills in what may be left out. */
+int rt_runtime_check_parts(const struct rt_yaml *yaml, const struct rt_yaml_node *root, struct rt_runtime *runtime);
 
 /* What pattern's last group matched first in text, as [*ret_start, *ret_end). */
 bool rt_pattern_find(const struct rt_pattern *pattern, const char *text, size_t size, size_t *ret_start,

@@ -13,11 +13,8 @@ static const struct rt_warm_def *warm_of(const struct rt_runtime *runtime, bool 
 }
 
 bool rt_runtime_can_warm(const struct rt_runtime *runtime, bool runner) {
-        return warm_of(runtime, runner)->n_args > 0;
-}
-
-bool rt_runtime_has_runner(const struct rt_runtime *runtime) {
-        return runtime->runner.step.n_argv > 0;
+        const struct rt_warm_def *warm = warm_of(runtime, runner);
+        return warm->n_args > 0 || warm->n_compile_args > 0;
 }
 
 static bool listed(const char *const *patterns, const char *word) {
@@ -82,17 +79,16 @@ int rt_warm_plan(struct rt_filling *filling, const struct retort_limits *ceiling
         const struct rt_runtime *runtime = plan->runtime;
         const struct rt_warm_def *warm = &runtime->warm;
         struct rt_lang_step *run = &plan->steps[plan->n_steps - 1];
-        bool compiles = plan->n_steps > 1;
+        bool compiles = plan->n_steps > 1, runs = warm->n_args > 0;
         if (!rt_runtime_can_warm(runtime, false) || filling->request->terminal_columns > 0 || !words_fit(warm, filling->request) ||
-            !limits_fit(warm, &run->limits, &runtime->run.limits, ceilings))
+            (runs && !limits_fit(warm, &run->limits, &runtime->run.limits, ceilings)))
                 return 0;
         if (compiles && (warm->n_compile_args == 0 ||
                          !limits_fit(warm, &plan->steps[0].limits, &runtime->compile.limits, ceilings)))
                 return 0;
-        int r = fill_words(filling, warm->args, warm->n_args, run);
+        int r = runs ? fill_words(filling, warm->args, warm->n_args, run) : 0;
         if (r == 0 && compiles)
                 r = fill_words(filling, warm->compile_args, warm->n_compile_args, &plan->steps[0]);
-        plan->can_fork = r == 0;
         return r;
 }
 

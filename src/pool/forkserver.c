@@ -37,6 +37,7 @@ enum {
 
 /* A process of its own has one of each: it is this interpreter. */
 static int guest_socket = -1;
+static pid_t guest; /* whose it is: what a guest forks before there is a program has none */
 static int main_fd = -1;
 static bool served;
 
@@ -92,6 +93,7 @@ static bool on_link(struct links *l, unsigned i, const struct sigaction *child_a
                 forget_server(l);
                 (void)sigaction(SIGCHLD, child_action, NULL);
                 guest_socket = rt_zygote_serve(&message, fds);
+                guest = getpid();
                 return true;
         }
         for (unsigned f = 0; good && f < RT_WIRE_MAX_FDS; f++)
@@ -183,7 +185,7 @@ bool rt_forkserver_takes(const char *path, int *ret_fd) {
                 *ret_fd = blank();
                 return true;
         }
-        if (served && strcmp(path, RT_FORKSERVER_GO) == 0) {
+        if (served && strcmp(path, RT_FORKSERVER_GO) == 0 && getpid() == guest) {
                 *ret_fd = rt_zygote_await_program(rt_take_fd(&guest_socket), main_fd);
                 return true;
         }

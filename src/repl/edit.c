@@ -211,6 +211,7 @@ const char *rt_editor_line(struct rt_editor *e, bool more, const struct rt_buf *
                 (void)snprintf(e->prompt, sizeof e->prompt, "%*s ", (int)strlen(e->repl->language) + 1, "...");
         else
                 (void)snprintf(e->prompt, sizeof e->prompt, "%s> ", e->repl->language);
+        (void)el_set(e->line, EL_PREP_TERM, 1); /* before the prompt is shown: el_gets does it after, and what is typed between is not its */
         const char *text = el_gets(e->line, &count);
         if (interrupted || (!text && errno == EINTR)) {
                 *ret_interrupted = true;

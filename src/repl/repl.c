@@ -58,6 +58,8 @@ static void run_cell(struct rt_repl *repl, const char *code, size_t size) {
                 complain(repl, &err);
                 return;
         }
+        eventfd_t interrupted = 0;
+        repl->mid_line |= eventfd_read(cancel, &interrupted) == 0 && repl->terminal; /* which shows ^C */
         rt_repl_outcome(repl, outcome);
         bool dead = outcome->context_state && strcmp(outcome->context_state, "dead") == 0;
         retort_outcome_free(outcome);

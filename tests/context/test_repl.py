@@ -4,6 +4,7 @@
 import os
 import pty
 import select
+import signal
 import subprocess
 import time
 
@@ -45,14 +46,19 @@ class Terminal:
         os.write(self.fd, text.encode())
 
     def end(self):
+        """Ctrl-D, and its exit code; None: it does not end."""
         self.type("\x04")
         deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
+        while (left := deadline - time.monotonic()) > 0 and select.select([self.fd], [], [], left)[0]:
             try:
                 if not os.read(self.fd, 65536):
                     break
-            except OSError:
+            except OSError:  # how a terminal says that nobody has it any more
                 break
+        else:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            return None
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
@@ -103,58 +109,58 @@ def test_languages_without_state_are_refused(environment):
 
 def test_on_a_terminal(environment):
     terminal = Terminal(environment, "toy")
-    assert "in a box" in terminal.until("toy> ")
+    assert "in a box" in terminal.until("\ntoy> ")
     terminal.type("it = 40 + 2\n")
-    assert "\n42\r\n" in terminal.until("toy> ")
+    assert "\n42\r\n" in terminal.until("\ntoy> ")
     terminal.type("sen\t\n")  # completion by the context itself: there is no sen
-    assert "somewhere" not in terminal.until("toy> ")
+    assert "somewhere" not in terminal.until("\ntoy> ")
     terminal.type("half a line\x03")
-    terminal.until("toy> ")
+    terminal.until("\ntoy> ")
     terminal.type("x = (1,\n")
     terminal.until("... ")
     terminal.type("2)\n")
-    terminal.until("toy> ")
+    terminal.until("\ntoy> ")
     terminal.type("it = x\n")
-    assert "(1, 2)" in terminal.until("toy> ")
+    assert "(1, 2)" in terminal.until("\ntoy> ")
     assert terminal.end() == 0
     again = Terminal(environment, "toy")
-    again.until("toy> ")
+    again.until("\ntoy> ")
     again.type("\x1b[A\n")  # the last line of the session before
-    assert "(1, 2)" in again.until("toy> ")
+    assert "it = x" in again.until("\ntoy> ")
     assert again.end() == 0
 
 
 def test_ctrl_c_interrupts_a_cell_and_keeps_the_state(environment):
     terminal = Terminal(environment, "toy")
-    terminal.until("toy> ")
+    terminal.until("\ntoy> ")
     terminal.type("x = 7\n")
-    terminal.until("toy> ")
+    terminal.until("\ntoy> ")
     terminal.type("print('begun', flush=True); import time; time.sleep(60)\n")
     terminal.until("\nbegun")
     begun = time.monotonic()
     terminal.type("\x03")
-    terminal.until("toy> ")
+    terminal.until("\ntoy> ")
     assert time.monotonic() - begun < 10
     terminal.type("it = x\n")
-    assert "\n7\r\n" in terminal.until("toy> ")
+    assert "\n7\r\n" in terminal.until("\ntoy> ")
     assert terminal.end() == 0
 
 
 @pytest.mark.parametrize("variables, begin", [({"TERM": "xterm", "KITTY_WINDOW_ID": "1"}, "\x1b_Ga=T,f=100"), ({"TERM_PROGRAM": "iTerm.app"}, "\x1b]1337;File=inline=1:")])
 def test_images_on_terminals_that_can(environment, variables, begin):
     terminal = Terminal(environment, "toy", **variables)
-    terminal.until("toy> ")
+    terminal.until("\ntoy> ")
     terminal.type("show(**{'image/png': 'aGFsbG8='})\n")
     terminal.until(begin)
-    assert "aGFsbG8=" in terminal.until("toy> ")
+    assert "aGFsbG8=" in terminal.until("\ntoy> ")
     assert terminal.end() == 0
 
 
 def test_sixel(environment):
     png = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFElEQVR4nGP8z8DAwMDAxMDAwMAAAA0GAQH2OTzXAAAAAElFTkSuQmCC"
     terminal = Terminal(environment, "toy", "--images", "sixel")
-    terminal.until("toy> ")
+    terminal.until("\ntoy> ")
     terminal.type(f"show(**{{'image/png': '{png}'}})\n")
-    shown = terminal.until("toy> ")
+    shown = terminal.until("\ntoy> ")
     assert "\x1bP" in shown or "[png: " in shown  # without libsixel it is saved
     assert terminal.end() == 0

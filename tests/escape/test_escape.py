@@ -166,6 +166,23 @@ def test_escape_of_a_fork(program, corner, canaries, host_unchanged, installed_l
     assert outcome["start"] in ("fork", "parked") or "memory=1M" in program.words("limits")
 
 
+def compiled_by_forks():
+    """Hostile sources: with an argument for the compiler it is started afresh, and that is tried above."""
+    for path in sorted((HERE / "programs").glob("compile_*.c")):
+        one = Hostile(path)
+        if not any(word.startswith("--compile-arg") for word in one.words("words")):
+            yield pytest.param(one, id=one.name)
+
+
+@pytest.mark.parametrize("program", compiled_by_forks())
+def test_escape_of_a_forked_compiler(program, corner, canaries, host_unchanged, installed_languages):
+    skip_where_it_cannot_run(program, installed_languages)
+    command = program.command(canaries.for_guest())
+    command.insert(command.index("--json"), "--warm")
+    outcome = try_it(program, command, environment(), corner, canaries)
+    assert outcome["start"] in ("fork", "parked")
+
+
 def try_it(program, command, env, corner, canaries):
     within = int((program.said["within"] or ["20"])[0])
     begun = time.monotonic()

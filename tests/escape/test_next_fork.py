@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests that are forks of a frozen Node, R or Java, one after the other: the second finds nothing of the first, has random
-numbers of its own, and a frozen interpreter that is killed is replaced. test_next_guest.py says more of Python's.
+numbers of its own, and a frozen interpreter that is killed is replaced. test_next_guest.py says more of Python's. Of C the
+compiler is a fork, and its programs are started in the same slots.
 """
 import ctypes
 import json
@@ -23,10 +24,11 @@ THROUGH_SHELL = {
     "r": "cat(system2('/bin/sh', c('-c', shQuote('%s')), stdout = TRUE), sep = '\\n')",
     "java": 'public class Main { public static void main(String[] a) throws Exception { System.out.print(new String('
             'new ProcessBuilder("/bin/sh", "-c", "%s").start().getInputStream().readAllBytes())); } }',
+    "c": '// /proc: so that it is compiled each time\n#include <unistd.h>\nint main(void) { execl("/bin/sh", "sh", "-c", "%s", (char *)0); return 1; }\n',
 }
 LEAVES = ("for d in /work /tmp /dev/shm; do mkdir -p $d/deep/er; echo x > $d/left; ln -s / $d/deep/link; done; chmod 0 /tmp/deep; "
           "ipcmk -M 4096 >/dev/null; ipcmk -Q >/dev/null; ipcmk -S 1 >/dev/null; setsid sleep 100 >/dev/null 2>&1 </dev/null & echo left")
-FINDS = ("for d in /work /tmp /dev/shm; do ls -A $d | grep -v Rtmp; done; ipcs -m -q -s | grep ^0x; ls /proc | grep -x [0-9]* | wc -l; "
+FINDS = ("for d in /work /tmp /dev/shm; do ls -A $d | grep -v Rtmp; done; ipcs -m -q -s | grep ^0x; set -- /proc/[0-9]*; echo $#; "
          "cat /proc/*/comm | grep sleep; echo found")
 
 # Leaves no process and no file: the box serves again.
@@ -51,9 +53,11 @@ RANDOM = {
     "r": "cat(runif(2), rnorm(1), paste(sample(1000), collapse = ','), '\\n')",
     "java": "public class Main { public static void main(String[] a) { System.out.println(Math.random() + \" \" + new java.util.Random().nextLong() + \" \" + java.util.UUID.randomUUID()"
             " + \" \" + new java.security.SecureRandom().nextLong() + \" \" + java.util.concurrent.ThreadLocalRandom.current().nextLong() + \" \" + new java.util.SplittableRandom().nextLong()); } }",
+    "c": '// /proc\n#include <stdio.h>\n#include <sys/auxv.h>\nint main(void) { unsigned long *x = (void *)getauxval(AT_RANDOM); printf("%lx %lx %p %p\\n", x[0], x[1], (void *)&x, (void *)main); return 0; }\n',
 }
 HELLO = {"python": "print(1)", "javascript": "console.log(1)", "r": "cat('1\\n')",
-         "java": "public class Main { public static void main(String[] a) { System.out.println(1); } }"}
+         "java": "public class Main { public static void main(String[] a) { System.out.println(1); } }",
+         "c": '// /proc\n#include <stdio.h>\nint main(void) { puts("1"); return 0; }\n'}
 LANGUAGES = tuple(HELLO)
 
 
@@ -111,7 +115,7 @@ def test_the_next_fork_finds_nothing(engine, corner):
 
 def test_a_fork_spoils_its_own_memory_only(engine):
     if engine.language not in SPOILS:
-        pytest.skip("test_next_guest.py does it")
+        pytest.skip("test_next_guest.py does it, or there is no such memory")
     spoils, asks, expected = SPOILS[engine.language]
     before = engine.run(asks, language=engine.language)
     assert before["stdout"] == expected, before

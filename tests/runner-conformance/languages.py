@@ -17,7 +17,7 @@ def language(name, **cells):
     html: (cell, html) that displays html. display_between: (cell, [before, html, after]): prints, displays, prints.
     error: (cell, name, part of value). handled: (cell, text): an error that is caught, then text is printed.
     syntax_error: (cell, name). sleep: sleeps 60 s, in the interpreter's own way. spin: an endless loop that computes.
-    exit: (cell, code). subprocess: (cell, text): a child writes text to stdout.
+    interrupt_kills: True: an interrupt ends the interpreter, and the runner with it. exit: (cell, code). subprocess: (cell, text): a child writes text to stdout.
     input: (cell, [lines], text): reads the lines, prints text. input_eof: (cell, text): reads at the end of file.
     env: (cell, text) that prints the variable RETORT_TEST; cwd: a cell that prints the directory.
     big: (cell, length) whose stdout is that long. many: (cell, n): displays n items.

@@ -104,8 +104,11 @@ class Runner:
         for fd in self.fds:
             os.set_blocking(fd, False)
         self.bytes, self.next_id, self.ended = b"", 0, False
+        self.mark, self.tail, self.marks = b"", b"", 0  # marks: those that were written and whose items have not come
         self.ready = self.receive(Cell())
         assert self.ready["type"] == "ready" and self.ready["protocol"] == 1
+        self.mark = self.ready.get("mark", "").encode()
+        assert not self.mark or 8 <= len(self.mark) <= 64
 
     def has(self, feature):
         return feature in self.ready["features"]
@@ -143,14 +146,38 @@ class Runner:
                     del self.fds[fd]
                     os.close(fd)
                     break
-                setattr(cell, stream, getattr(cell, stream) + data)
-                if cell.story and cell.story[-1][0] == stream:
-                    data = cell.story.pop()[1] + data
-                cell.story.append((stream, data))
+                if stream == "out" and self.mark:
+                    self.tail += data
+                    self._pass(cell)
+                else:
+                    self._print(cell, stream, data)
+
+    @staticmethod
+    def _print(cell, stream, data):
+        setattr(cell, stream, getattr(cell, stream) + data)
+        if cell.story and cell.story[-1][0] == stream:
+            data = cell.story.pop()[1] + data
+        if data:
+            cell.story.append((stream, data))
+
+    def _pass(self, cell):
+        """Output up to a mark whose item has not come."""
+        while self.marks <= 0 and self.tail:
+            before, mark, after = self.tail.partition(self.mark)
+            if not mark:
+                begun = next((n for n in range(min(len(before), len(self.mark) - 1), 0, -1) if before.endswith(self.mark[:n])), 0)
+                before, after = before[: len(before) - begun], before[len(before) - begun :]
+            self._print(cell, "out", before)
+            self.tail = after
+            if not mark:
+                return
+            self.marks += 1
 
     def receive(self, cell, patience=PATIENCE):
         """The next message; what was written before it goes to the cell. None: the runner has ended."""
         deadline = time.monotonic() + patience
+        if self.mark:
+            self._pass(cell)
         while (message := self._frame()) is None:
             left = deadline - time.monotonic()
             assert left > 0, f"the {self.language} runner says nothing: {cell.story} {cell.err}"
@@ -164,6 +191,14 @@ class Runner:
             self.ended = not data
             self.bytes += data
         self._drain(cell)
+        if self.mark:
+            if message["type"] == "item":
+                assert self.marks == 1 or "out" not in self.fds.values(), "an item without its mark"
+                self.marks = 0
+            elif message["type"] == "done":  # a mark without an item waits for nothing
+                self.marks = 0
+                self._pass(cell)
+                assert self.marks == 0 and not self.tail, (self.marks, self.tail)
         return message
 
     # ---- requests ----
@@ -250,6 +285,7 @@ class Runner:
         self.protocol.close()
         for fd in self.fds:
             os.close(fd)
+        self.fds = {}
         return code
 
 

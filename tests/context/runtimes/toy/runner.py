@@ -11,6 +11,8 @@ import signal
 import socket
 import sys
 
+for fd in (1, 2):  # what is said before a runner is ready is no cell's
+    os.write(fd, b"noise\n" * int(os.environ.get("TOY_NOISE", "1")))
 pipe = socket.socket(fileno=os.dup(3))
 os.close(3)
 os.set_inheritable(pipe.fileno(), False)
