@@ -8,7 +8,7 @@ import pytest
 
 from conftest import RUNTIMES
 
-LANGUAGES = ["bash", "c", "cpp", "java", "javascript", "python", "r"]
+LANGUAGES = ["bash", "c", "cpp", "java", "javascript", "python", "r", "typescript"]
 
 
 @pytest.fixture
@@ -52,6 +52,7 @@ def java(body, imports="java.util.*"):
 
 
 def all_of(**programs):
+    programs.setdefault("typescript", programs["javascript"])
     assert sorted(programs) == LANGUAGES
     return pytest.mark.parametrize("language, code", programs.items(), ids=programs.keys())
 
@@ -66,7 +67,7 @@ def test_ok(run, language, code):
     assert (outcome["exit_code"], outcome["signal"], outcome["language"], outcome["stderr"]) == (0, 0, language, "")
     assert outcome["version"][0].isdigit() and outcome.get("error") is None and outcome["diagnostics"] == []
     assert outcome["usage"]["cpu_ms"] > 0 and outcome["usage"]["peak_memory_bytes"] > 0
-    assert [s["name"] for s in outcome["steps"]] == (["compile", "run"] if language in ("c", "cpp", "java") else ["run"])
+    assert [s["name"] for s in outcome["steps"]] == (["compile", "run"] if language in ("c", "cpp", "java", "typescript") else ["run"])
 
 
 @all_of(bash="exit 42", c=c("exit(42);"), cpp=cpp("return 42;"), java=java("System.exit(42);"),
@@ -167,6 +168,10 @@ def test_what_was_written_before_a_time_limit_is_kept(run, language, code):
     ("javascript", "throw 'text'", "string", "text", "", 1),
     ("javascript", "let x = ;", "SyntaxError", "Unexpected token", "", 1),
     ("javascript", "require('nothere')", "Error", "Cannot find module 'nothere'", "main.js", 1),
+    ("typescript", "interface A { n: number }\nfunction f(a: A): never { throw new TypeError('nö' + a.n) }\nf({n: 1})", "TypeError", "nö1", "at f (/work/main.ts:2:33)\n    at <anonymous> (/work/main.ts:3:1)", 1),
+    ("typescript", "Promise.reject(new RangeError('later'))", "RangeError", "later", "main.ts:1:", 1),
+    ("typescript", "await 1; throw 'text' as string", "string", "text", "", 1),
+    ("typescript", "require('nothere')", "Error", "Cannot find module 'nothere'", "main.ts", 1),
     ("r", "f <- function(x) stop('nö ', x)\nf(3)", "simpleError", "nö 3", "f(3)", 1),
     ("r", "log(-1) + undefined_thing", "simpleError", "object 'undefined_thing' not found", "", 1),
     ("r", "x <- (", None, None, None, 1),
@@ -191,7 +196,7 @@ def test_uncaught_errors_are_told(run, language, code, name, value, trace, exit_
 
 
 @pytest.mark.parametrize("language, code", [
-    ("python", "try:\n    1/0\nexcept ZeroDivisionError:\n    raise SystemExit(3)"), ("javascript", "try { x } catch { process.exit(3) }"),
+    ("python", "try:\n    1/0\nexcept ZeroDivisionError:\n    raise SystemExit(3)"), ("javascript", "try { x } catch { process.exit(3) }"), ("typescript", "try { throw 1 as any } catch (e: unknown) { process.exit(3) }"),
     ("r", "tryCatch(stop('a'), error = function(e) quit(status = 3))"), ("java", java("try { throw new Exception(); } catch (Exception e) { System.exit(3); }")),
     ("cpp", cpp("try { throw 1; } catch (...) { return 3; }"))])
 def test_caught_errors_are_the_programs_own_business(run, language, code):
@@ -207,6 +212,9 @@ def test_caught_errors_are_the_programs_own_business(run, language, code):
     ("java", "public class Main {\n  public static void main(String[] a) {\n    int x = \"text\";\n  }\n}\n", 3, 13, "incompatible types"),
     ("java", "public class Main {\n  void f( {\n}\n", 2, 11, "illegal start of type"),
     ("java", "public class Main {\n  int x = 1\n}\n", 2, 12, "';' expected"),
+    ("typescript", "const a: number = 1;\nlet b: = 2;\n", 2, 8, "Unexpected \"=\""),
+    ("typescript", "import { x } from './nothere'; x\n", 1, 19, "Could not resolve \"./nothere\""),
+    ("typescript", "const a: number = 1;\na = 2;\n", 2, 1, "constant"),
 ])
 def test_compilers_say_where(run, language, code, line, column, message):
     outcome = run(language, code)
@@ -261,6 +269,9 @@ def test_headers_compiled_ahead_are_used_where_they_fit(run, header):
     ("python", {"main.py": "import helper, pack.inner\nprint(helper.x, pack.inner.y)\n", "helper.py": "x = 1\n", "pack/__init__.py": "", "pack/inner.py": "y = 2\n"}),
     ("javascript", {"main.js": "console.log(require('./helper').x, require('./pack/inner.json').y)\n", "helper.js": "exports.x = 1\n", "pack/inner.json": '{"y": 2}'}),
     ("javascript", {"main.mjs": "import {x} from './helper.mjs'\nconsole.log(x, await 2)\n", "helper.mjs": "export const x = 1\n"}),
+    ("typescript", {"main.ts": "import { x } from './helper'\nimport type { T } from './pack/types'\nimport y = require('./pack/inner.json')\nconsole.log(x as T, y.y)\n", "helper.ts": "export const x: number = 1\n", "pack/types.ts": "export type T = number\n", "pack/inner.json": '{"y": 2}'}),
+    ("typescript", {"main.mts": "import {x} from './helper.mjs'\nconsole.log(x, await 2)\n", "helper.mts": "export const x: number = 1\n"}),
+    ("typescript", {"src/main.tsx": "const h = (name: string, props: {n: number}) => props.n; /** @jsx h */\nimport { y } from './other.js'\nconsole.log(<b n={1} />, y)\n", "src/other.ts": "export const y = 2\n"}),
     ("r", {"main.R": "source('helper.R'); source('pack/inner.R'); cat(x, y, '\\n', sep = ' ')\n", "helper.R": "x <- 1\n", "pack/inner.R": "y <- 2\n"}),
     ("bash", {"main.sh": ". ./helper.sh\n. pack/inner.sh\necho $x $y\n", "helper.sh": "x=1\n", "pack/inner.sh": "y=2\n"}),
     ("c", {"main.c": '#include "helper.h"\n#include <stdio.h>\nint main(void) { printf("%d %d\\n", X, f()); return 0; }\n', "helper.h": "#define X 1\nint f(void);\n", "f.c": "int f(void) { return 2; }\n"}),
@@ -273,7 +284,7 @@ def test_several_files(run, language, files):
 
 
 @pytest.mark.parametrize("language, name, entry, other", [
-    ("python", "py", "print('entry')", "print('other')"), ("javascript", "js", "console.log('entry')", "console.log('other')"),
+    ("python", "py", "print('entry')", "print('other')"), ("javascript", "js", "console.log('entry')", "console.log('other')"), ("typescript", "ts", "console.log('entry' as string)", "console.log('other')"),
     ("bash", "sh", "echo entry", "echo other"), ("r", "R", "cat('entry\\n')", "cat('other\\n')")])
 def test_an_entry_file(run, language, name, entry, other):
     assert out(run(language, {f"a.{name}": other, f"sub/b.{name}": entry}, "--entry", f"sub/b.{name}")) == b"entry\n"
@@ -395,6 +406,27 @@ JAVASCRIPT = {
 def test_javascript_programs(run, name):
     code, expected = JAVASCRIPT[name]
     outcome = run("javascript", code)
+    assert out(outcome).decode() == expected + "\n", outcome
+    assert outcome["stderr"] == ""
+
+
+TYPESCRIPT = {
+    "types": ("type Shape = {kind: 'circle'; r: number} | {kind: 'square'; side: number}\nconst area = (s: Shape): number => s.kind === 'circle' ? 3 * s.r ** 2 : s.side ** 2\nconsole.log(area({kind: 'circle', r: 2}), area({kind: 'square', side: 3} satisfies Shape))", "12 9"),
+    "what makes code": ("enum Level { Low, High = 'h' }\nnamespace Deep { export const x = 1 }\nclass P { constructor(private readonly n: number, public m = 2) {} }\nconsole.log(Level[0], Level.High, Deep.x, new P(1))", "Low h 1 P { n: 1, m: 2 }"),
+    "decorators": ("const seen: string[] = []\nfunction log(value: any, context: any) { seen.push(context.name); return value }\nclass A { @log method(): void {} }\nnew A().method(); console.log(seen)", "[ 'method' ]"),
+    "generics": ("function pair<const T, U = T>(a: T, b: U): [T, U] { return [a, b] }\nabstract class Base<T> { abstract get(): T }\nclass Real extends Base<number> { get() { return 5 } }\nconsole.log(pair(1, 'a'), new Real().get()!, <any>'cast')", "[ 1, 'a' ] 5 cast"),
+    "both kinds of modules": ("import * as fs from 'fs'\nimport path from 'node:path'\nconst os = require('os')\nconsole.log(fs.existsSync(__filename), path.basename(__dirname), typeof os.cpus, import.meta.url.startsWith('file:///work/'))", "true work function true"),
+    "the main module": ("export function main(): void { console.log('main') }\nif (require.main === module) main()", "main"),
+    "own names": ("const require = 1, module = 2, __dirname = 3, __filename = 4\nconsole.log(require + module + __dirname + __filename)", "10"),
+    "await": ("const wait = (ms: number) => new Promise<void>((done) => setTimeout(done, ms))\nfor (const n of [1, 2]) { await wait(5); console.log(n) }", "1\n2"),
+    "args": ("console.log(process.argv.length, process.execArgv.includes('--require'))", "2 false"),
+}
+
+
+@pytest.mark.parametrize("name", TYPESCRIPT)
+def test_typescript_programs(run, name):
+    code, expected = TYPESCRIPT[name]
+    outcome = run("typescript", code)
     assert out(outcome).decode() == expected + "\n", outcome
     assert outcome["stderr"] == ""
 
