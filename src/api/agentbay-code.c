@@ -9,10 +9,12 @@
 #include <string.h>
 
 #include "api/agentbay.h"
+#include "base/err.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "model/agentbay.h"
 #include "model/json.h"
+#include "model/view.h"
 
 enum { CODE_DEFAULT_S = 60, SHELL_DEFAULT_MS = 50000, NAME_MAX_BYTES = 64 };
 
@@ -73,12 +75,25 @@ static bool prepare_code(struct rt_ab_op *op) {
         return true;
 }
 
+int rt_ab_result_of(const struct retort_outcome *outcome, struct rt_arena *arena, struct rt_agentbay_result *ret_result, struct retort_error *err) {
+        int r = rt_agentbay_result_of(outcome, arena, ret_result, err);
+        if (r < 0 || !outcome->limit.name || !outcome->error.name)
+                return r;
+        struct rt_agentbay_error *error = rt_arena_new(arena, struct rt_agentbay_error);
+        const char *reason = rt_view_reason(outcome, arena);
+        if (!error || !reason)
+                return rt_fail_nomem(err);
+        *error = (struct rt_agentbay_error){ retort_status_name(outcome->status), reason, ret_result->error->traceback };
+        ret_result->error = error;
+        return 0;
+}
+
 static void perform_code(struct rt_ab_op *op) {
         struct rt_agentbay_result result;
         rt_auto_free char *body = NULL;
         struct retort_error *err = &op->call.err;
         op->outcome = rt_call_cell(&op->call, &op->cell, op->on_event, op);
-        if (!op->outcome || rt_agentbay_result_of(op->outcome, &op->arena, &result, err) < 0)
+        if (!op->outcome || rt_ab_result_of(op->outcome, &op->arena, &result, err) < 0)
                 return;
         int r = op->rich ? rt_agentbay_wire_rich(&result, &body, err) : rt_agentbay_wire(&result, &body, err);
         if (r == 0 && rt_buf_add(&op->text, body, strlen(body)) != RT_BUF_OK)

@@ -115,6 +115,13 @@ static void perform_info(struct rt_ab_op *op) {
         json_decref(entry);
 }
 
+/* A path that a list tells, which is relative to the folder. */
+static const char *below(struct rt_ab_op *op, const char *folder, const char *path) {
+        size_t size = strlen(folder);
+        const char *whole = rt_arena_printf(&op->arena, "%s%s%s", folder, size && folder[size - 1] == '/' ? "" : "/", path);
+        return whole ? whole : "";
+}
+
 static void perform_list(struct rt_ab_op *op) {
         rt_auto_free char *told = NULL;
         size_t i;
@@ -125,7 +132,7 @@ static void perform_list(struct rt_ab_op *op) {
         json_t *entries = json_loads(told, 0, NULL);
         json_array_foreach(entries, i, entry) {
                 bool link = strcmp(member(entry, "type"), "symlink") == 0;
-                bool folder = link ? links++ < LINKS_MAX && is_folder(op, entry, member(entry, "path")) : is_folder(op, entry, NULL);
+                bool folder = link ? links++ < LINKS_MAX && is_folder(op, entry, below(op, path_of(op), member(entry, "path"))) : is_folder(op, entry, NULL);
                 if (!rt_ab_op_add(op, "%s[%s] %s", i ? "\n" : "", folder ? "DIR" : "FILE", line_of(op, member(entry, "name"))))
                         break;
         }
@@ -363,7 +370,7 @@ static void perform_search(struct rt_ab_op *op) {
                 const char *name = member(entry, "name");
                 if (fnmatch(pattern, name, 0) != 0 || is_excluded(op, name))
                         continue;
-                if (!rt_ab_op_add(op, "%s%s", op->text.size ? "\n" : "", line_of(op, member(entry, "path"))))
+                if (!rt_ab_op_add(op, "%s%s", op->text.size ? "\n" : "", line_of(op, below(op, path_of(op), member(entry, "path")))))
                         break;
         }
         json_decref(entries);

@@ -201,8 +201,11 @@ static void begin(struct rt_ab_op *op) {
         if (opens)
                 place->state = RT_AB_OPENING;
         if (!open) {
-                op->next = place->waiting;
-                place->waiting = op;
+                struct rt_ab_op **last = &place->waiting;
+                while (*last)
+                        last = &(*last)->next;
+                op->next = NULL;
+                *last = op;
         }
         (void)pthread_mutex_unlock(&s->table->lock);
         if (open)

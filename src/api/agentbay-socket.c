@@ -162,7 +162,7 @@ static void put_end(struct stream *s, const struct rt_agentbay_result *result, c
 static void tell_end(struct stream *s) {
         struct rt_ab_op *op = &s->op;
         struct rt_agentbay_result result;
-        if (!op->outcome || rt_agentbay_result_of(op->outcome, &op->arena, &result, NULL) < 0) {
+        if (!op->outcome || rt_ab_result_of(op->outcome, &op->arena, &result, NULL) < 0) {
                 refuse(s->line, s->invocation, s->source, s->target, op->text.data ? op->text.data : "it could not be run");
                 return;
         }
@@ -320,7 +320,7 @@ void rt_ab_socket(struct rt_exchange *x) {
         struct line *l = calloc(1, sizeof *l);
         struct rt_ab_session *session = rt_ab_session_find(x->agentbay, 0, x->parameters[0]);
         if (!l || !session) {
-                rt_exchange_refuse(x, l ? 404 : 500, l ? "no-such-session" : "internal", l ? "session not found" : "out of memory");
+                rt_exchange_refuse(x, l ? 404 : 500, l ? "not-found" : "internal", l ? "session not found" : "out of memory");
                 rt_ab_session_let_go(session);
                 free(l);
                 return;

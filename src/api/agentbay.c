@@ -159,7 +159,7 @@ void rt_ab_call_tool(struct rt_exchange *x) {
         x->data = l;
         x->free_data = free_link;
         if (wrong || !l->op.session) {
-                rt_exchange_refuse(x, wrong ? 400 : 404, wrong ? "invalid-request" : "no-such-session", wrong ? wrong : "session not found");
+                rt_exchange_refuse(x, wrong ? 400 : 404, wrong ? "invalid-request" : "not-found", wrong ? wrong : "session not found");
                 return;
         }
         x->on_gone = on_gone;

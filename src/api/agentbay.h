@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "api/api.h"
+#include "model/agentbay.h"
 #include "service/contexts.h"
 
 /* ---- sessions: api/agentbay-sessions.c ---- */
@@ -126,6 +127,8 @@ void rt_ab_session_end(struct rt_ab_session *s, struct rt_service *service, void
 
 /* ---- tools ---- */
 
+/* rt_agentbay_result_of, but what a limit ended says so: an interpreter only knows that it was interrupted. */
+int rt_ab_result_of(const struct retort_outcome *outcome, struct rt_arena *arena, struct rt_agentbay_result *ret_result, struct retort_error *err);
 /* NULL: there is none of this name. */
 const struct rt_ab_tool *rt_ab_tool_find(const char *name);
 extern const struct rt_ab_tool rt_ab_code_tools[]; /* agentbay-code.c; ended by a NULL name */
