@@ -251,7 +251,7 @@ static void answer_session(struct rt_ab_control *c) {
 
 static void answer_detail(struct rt_ab_control *c) {
         const struct rt_ab_session *s = c->op.session;
-        rt_ab_reply(c, json_pack("{s:s, s:s, s:s, s:b, s:s}", "Id", s->id, "AppInstanceId", s->id, "ImageId", s->image ? s->image : "", "IsDeleted", 0,
+        rt_ab_reply(c, json_pack("{s:s, s:s, s:b, s:s}", "AppInstanceId", s->id, "ImageId", s->image ? s->image : "", "IsDeleted", 0,
                                  "Status", status_of(c)), NULL);
 }
 

@@ -116,6 +116,7 @@ def test_life_of_a_session(bay):
     assert (got["SessionId"], got["Token"], got["LinkUrl"], got["Status"]) == (one.id, one.token, one.data["LinkUrl"], "RUNNING")
     detail = control(bay, "GetSessionDetail", SessionId=one.id)["Data"]
     assert (detail["Status"], detail["ImageId"]) == ("RUNNING", "code_latest")
+    assert "Id" not in detail  # a number to the clients
     assert control(bay, "GetMcpResource", SessionId=one.id)["Data"]["SessionId"] == one.id
     assert one.id in listed(bay)
     one.delete()
