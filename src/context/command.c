@@ -66,6 +66,13 @@ static const char *const *argv_of(const struct retort_command *command, struct r
         return argv;
 }
 
+/* What a runner has loaded into its interpreter is not for what stands beside it. */
+static bool is_runners_own(const char *entry, const char *runtimes) {
+        static const char preload[] = "LD_PRELOAD=";
+        const char *value = entry + sizeof preload - 1;
+        return strncmp(entry, preload, sizeof preload - 1) == 0 && strncmp(value, runtimes, strlen(runtimes)) == 0;
+}
+
 /* The context's environment, the command's own behind it: the later one of a name counts. */
 static const char *const *env_of(struct doing *d, struct rt_arena *arena, struct retort_error *err) {
         const struct rt_slot_places *p = &d->box->places;
@@ -84,6 +91,8 @@ static const char *const *env_of(struct doing *d, struct rt_arena *arena, struct
         size_t kept = 0;
         for (size_t i = 0; i < n + d->command->n_env; i++) {
                 const char *entry = i < n ? step.env[i] : d->command->env[i - n];
+                if (i < n && is_runners_own(entry, p->runtimes))
+                        continue;
                 size_t size = strcspn(entry, "="), at = 0;
                 while (at < kept && strncmp(env[at], entry, size + 1) != 0)
                         at++;
