@@ -35,7 +35,7 @@ struct rt_cmd {
 };
 
 extern const struct rt_cmd rt_cmd_run, rt_cmd_batch, rt_cmd_languages, rt_cmd_doctor, rt_cmd_bench, rt_cmd_help, rt_cmd_completion,
-        rt_cmd_man, rt_cmd_version;
+        rt_cmd_man, rt_cmd_repl, rt_cmd_version;
 
 /* The exit status of every failure that is Retort's or its caller's, never the guest's. */
 enum { RT_EXIT_OURS = 125 };
@@ -46,6 +46,8 @@ int rt_cli_main(const struct rt_cmd *const *cmds, char *const *argv);
 const struct rt_cmd *const *rt_cli_commands(void);
 const struct rt_cmd *rt_cli_find(const struct rt_cmd *const *cmds, const char *name);
 
+/* Becomes another program, which does the command: what a variable names, else what lies beside this one, else what is installed. */
+int rt_cli_become(struct rt_cli *cli, const char *variable, const char *name, const char *installed, const char *what);
 /* Says "retort: <sentence>" on stderr and returns RT_EXIT_OURS. */
 int rt_cli_complain(struct rt_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Opens an engine for one run; warm: of a fork of a frozen interpreter. isolation and without may be NULL. 0, or

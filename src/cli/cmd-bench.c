@@ -129,6 +129,8 @@ static int add_named(struct rt_bench *b, const json_t *all, const char *name, st
                         names[n++] = text_of(one, "name");
                 if (!is_called(one, name))
                         continue;
+                if (!json_is_true(json_object_get(one, "programs")))
+                        return rt_fail(err, RETORT_E_INPUT, "%s runs no programs, only the cells of contexts", text_of(one, "name"));
                 if (json_is_true(json_object_get(one, "installed")))
                         return add_language(b, one, err);
                 return rt_fail(err, RETORT_E_NO_RUNTIME, "%s is not installed: %s", text_of(one, "name"), text_of(one, "install"));
@@ -146,7 +148,7 @@ static int choose(struct rt_bench *b, const struct rt_list *named, const json_t 
                 r = add_named(b, all, named->items[i], err);
         if (named->n == 0)
                 json_array_foreach(all, i, one)
-                        if (r == 0 && json_is_true(json_object_get(one, "installed")))
+                        if (r == 0 && json_is_true(json_object_get(one, "installed")) && json_is_true(json_object_get(one, "programs")))
                                 r = add_language(b, one, err);
         return r == 0 && b->n == 0 ? rt_fail(err, RETORT_E_NO_RUNTIME, "no language is installed; retort languages says how") : r;
 }

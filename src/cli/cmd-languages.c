@@ -44,10 +44,11 @@ static int print_table(struct rt_cli *cli, const char *json, struct rt_buf *out)
         json_t *one;
         json_array_foreach(all, i, one) {
                 bool here = json_is_true(json_object_get(one, "installed"));
+                const char *status = json_is_false(json_object_get(one, "programs")) ? "installed; for contexts only" : "installed";
                 const char *how = rt_arena_printf(&cli->arena, "missing: %s", text_of(one, "install"));
                 rt_table_row(&table, (const char *[]){ text_of(one, "name"), here ? text_of(one, "version") : "-",
                                                        aliases_of(one, &cli->arena),
-                                                       here ? "installed" : how ? how : "missing" });
+                                                       here ? status : how ? how : "missing" });
         }
         rt_table_print(&table, out);
         json_decref(all);

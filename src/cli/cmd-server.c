@@ -4,37 +4,9 @@
  */
 #include "cli/server.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "base/util.h"
-
-/* ---- finding retortd ---- */
-
-/* retortd in the directory of this program; NULL: not there. */
-static const char *beside(struct rt_arena *arena) {
-        char path[4096];
-        ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-        if (n <= 0)
-                return NULL;
-        path[n] = 0;
-        char *slash = strrchr(path, '/');
-        const char *found = slash ? rt_arena_printf(arena, "%.*s/retortd", (int)(slash - path), path) : NULL;
-        return found && access(found, X_OK) == 0 ? found : NULL;
-}
-
 static int become_server(struct rt_cli *cli, void *target, const struct rt_words *words) {
         (void)target, (void)words;
-        const char *program = getenv("RETORT_SERVER");
-        if (!program || !*program)
-                program = beside(&cli->arena);
-        if (!program)
-                program = RT_BIN_DIR "/retortd";
-        (void)execv(program, cli->argv);
-        return rt_cli_complain(cli, "cannot start %s: %s; it comes with the server (RETORT_SERVER may name another)", program,
-                               strerror(errno));
+        return rt_cli_become(cli, "RETORT_SERVER", "retortd", RT_BIN_DIR "/retortd", "the server");
 }
 
 /* ---- tables ---- */
@@ -71,7 +43,7 @@ static const struct rt_opt keys_options[] = {
         { 't', "tenant", "NAME", "create: whom the key is for; made when new (default: default)", RT_OPT_TEXT,
           offsetof(struct rt_keys_opts, tenant) },
         { 'n', "name", "TEXT", "create: what the list shows", RT_OPT_TEXT, offsetof(struct rt_keys_opts, name) },
-        { 0, "scopes", "LIST", "create: what it may do, of run,jobs,admin,metrics (default: run,jobs)", RT_OPT_TEXT,
+        { 0, "scopes", "LIST", "create: what it may do, of run,jobs,contexts,admin,metrics (default: run,jobs,contexts)", RT_OPT_TEXT,
           offsetof(struct rt_keys_opts, scopes) },
         { 0, "expires", "DURATION", "create: good for so long, as in 12h or 30d (default: for ever)", RT_OPT_TEXT,
           offsetof(struct rt_keys_opts, expires) },

@@ -20,7 +20,7 @@
 #include "base/util.h"
 #include "context/inside.h"
 
-enum { CHUNK = 65536, HEAD = 4, NS_PER_MS = 1000000 };
+enum { CHUNK = 65536, MOST_CHUNKS = 64, HEAD = 4, NS_PER_MS = 1000000 };
 
 static int open_pipe(int *ours, int *theirs) {
         int ends[2];
@@ -119,6 +119,24 @@ static size_t frame_size(const struct rt_buf *in) {
         return (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
 }
 
+/* Values take many times the bytes that they are written with: how many at most, before any is made. */
+static bool too_many_values(const char *text, size_t size) {
+        enum { OF_ARRAY = 160, OF_OBJECT = 320, OF_VALUE = 64 }; /* about what jansson takes */
+        size_t sum = 0;
+        bool quoted = false;
+        for (const char *p = text; p < text + size; p++) {
+                if (quoted) {
+                        quoted = *p != '"';
+                        p += *p == '\\'; /* and what it escapes */
+                } else if (*p == '"') {
+                        quoted = true;
+                } else {
+                        sum += *p == '[' ? OF_ARRAY : *p == '{' ? OF_OBJECT : *p == ',' ? OF_VALUE : 0;
+                }
+        }
+        return sum > RT_CONTEXT_MAX_PARSED;
+}
+
 /* 1, 0 or -1 as rt_runner_receive. */
 static int take_frame(struct rt_buf *in, json_t **ret_message) {
         if (in->size < HEAD)
@@ -128,6 +146,8 @@ static int take_frame(struct rt_buf *in, json_t **ret_message) {
                 return -1;
         if (in->size < HEAD + size)
                 return 0;
+        if (too_many_values(in->data + HEAD, size))
+                return -1;
         json_t *message = json_loadb(in->data + HEAD, size, JSON_ALLOW_NUL, NULL);
         in->size -= HEAD + size;
         memmove(in->data, in->data + HEAD + size, in->size);
@@ -213,26 +233,35 @@ static void read_mark(struct rt_runner *runner, const json_t *ready) {
         memcpy(runner->marks.mark, runner->marks.size ? json_string_value(mark) : "", runner->marks.size);
 }
 
-/* What a runner that never was ready wrote last, on one line. */
-static void last_words(const struct rt_runner *runner, char *text, size_t size) {
+/* What a runner that is not ready yet wrote last, on one line. */
+struct words {
+        char text[256];
+        size_t used;
+};
+
+/* Takes away what is in the pipes: it is no cell's, and the one who writes it must not have to wait for a reader. */
+static void hear(const struct rt_runner *runner, struct words *words) {
+        const size_t size = sizeof words->text - 1;
         char chunk[4096];
-        size_t used = 0;
         ssize_t n;
-        while ((n = read(runner->err, chunk, sizeof chunk)) > 0) {
-                size_t kept = (size_t)n < size - 1 ? (size_t)n : size - 1;
-                size_t room = size - 1 - kept < used ? size - 1 - kept : used;
-                memmove(text, text + used - room, room);
-                memcpy(text + room, chunk + (size_t)n - kept, kept);
-                used = room + kept;
+        for (int i = 0; i < MOST_CHUNKS && read(runner->out, chunk, sizeof chunk) > 0; i++)
+                continue;
+        for (int i = 0; i < MOST_CHUNKS && (n = read(runner->err, chunk, sizeof chunk)) > 0; i++) {
+                size_t kept = (size_t)n < size ? (size_t)n : size;
+                size_t room = size - kept < words->used ? size - kept : words->used;
+                memmove(words->text, words->text + words->used - room, room);
+                memcpy(words->text + room, chunk + (size_t)n - kept, kept);
+                words->used = room + kept;
         }
-        text[used] = 0;
-        for (char *p = text; *p; p++)
+        words->text[words->used] = 0;
+        for (char *p = words->text; *p; p++)
                 if ((unsigned char)*p < ' ')
                         *p = ' ';
 }
 
 int rt_runner_await_ready(struct rt_runner *runner, struct rt_context_box *box, struct retort_error *err) {
         uint64_t until = rt_now_ns() + RT_CONTEXT_START_MS * (uint64_t)NS_PER_MS;
+        struct words words = { 0 };
         for (;;) {
                 json_t *message = NULL;
                 int r = rt_runner_receive(runner, &message);
@@ -243,19 +272,22 @@ int rt_runner_await_ready(struct rt_runner *runner, struct rt_context_box *box, 
                         read_mark(runner, message);
                 }
                 json_decref(message);
+                hear(runner, &words);
                 if (ready)
                         return 0;
                 uint64_t now = rt_now_ns();
                 bool ended = r != 0 || rt_runner_has_ended(runner, 0) || rt_context_box_gone(box, 0);
                 if (ended || now >= until) {
-                        char words[256];
                         if (ended) /* what it wrote is on its way */
                                 (void)rt_runner_has_ended(runner, 200);
-                        last_words(runner, words, sizeof words);
+                        hear(runner, &words);
                         return rt_fail(err, RETORT_E_SYSTEM, "the interpreter %s%s%s",
-                                       ended ? "could not start" : "is not ready after a minute", words[0] ? ": " : "", words);
+                                       ended ? "could not start" : "is not ready after a minute", words.used ? ": " : "", words.text);
                 }
-                struct pollfd wait[] = { { .fd = runner->protocol, .events = POLLIN }, { .fd = runner->ended, .events = POLLIN } };
-                (void)poll(wait, 2, 100); /* the box's own end is looked for */
+                struct pollfd wait[] = { { .fd = runner->protocol, .events = POLLIN },
+                                         { .fd = runner->ended, .events = POLLIN },
+                                         { .fd = runner->out, .events = POLLIN },
+                                         { .fd = runner->err, .events = POLLIN } };
+                (void)poll(wait, RT_LEN(wait), 100); /* the box's own end is looked for */
         }
 }

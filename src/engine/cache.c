@@ -250,6 +250,15 @@ bool rt_cache_current(struct rt_cache *cache, struct retort_engine *engine, cons
         return good;
 }
 
+bool rt_cache_steady(struct rt_cache *cache, size_t index, uint64_t *ret_epoch) {
+        (void)pthread_mutex_lock(&cache->lock);
+        look_around(cache);
+        *ret_epoch = cache->epoch;
+        bool steady = cache->epoch == 0 || cache->watched[index].state == WATCHED || cache->watched[index].state == UNWATCHABLE;
+        (void)pthread_mutex_unlock(&cache->lock);
+        return steady;
+}
+
 void rt_cache_stop(struct rt_cache *cache) {
         if (cache)
                 atomic_store(&cache->stop, true);

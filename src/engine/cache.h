@@ -47,6 +47,9 @@ bool rt_cache_key(const struct rt_lang_plan *plan, uint64_t scope, struct rt_buf
  * will watch. */
 bool rt_cache_current(struct rt_cache *cache, struct retort_engine *engine, const struct rt_lang_plan *plan,
                       uint64_t *ret_epoch);
+/* Whether what is frozen of this runtime now will be known to be current as long as *ret_epoch is what it says: not while something
+ * that was seen to change may still go on changing. */
+bool rt_cache_steady(struct rt_cache *cache, size_t index, uint64_t *ret_epoch);
 /* NULL: not there. Counts as a use, a hit or a miss. */
 struct rt_compiled *rt_cache_find(struct rt_cache *cache, const struct rt_buf *key);
 /* Adds what was compiled since rt_cache_current gave epoch, unless anything it could have read has changed since. The entry

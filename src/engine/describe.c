@@ -52,7 +52,8 @@ static json_t *describe_warm(retort_engine *engine, const struct rt_runtime *run
         (void)pthread_mutex_lock(&engine->lock);
         size_t kind = rt_engine_runtime_index(engine, runtime) + (runner ? RT_ENGINE_MAX_RUNTIMES : 0);
         const struct rt_warm *w = &engine->warm[kind];
-        json_t *made = json_pack("{s:s, s:s}", "state", w->frozen ? "frozen" : w->starting ? "starting" : w->failures ? "failed" : "cold", "reason", w->why);
+        bool pooled = w->pool.ahead && rt_engine_pool_target(engine, (int)kind) > 0;
+        json_t *made = json_pack("{s:s, s:s}", "state", w->frozen ? "frozen" : pooled ? "pool" : w->starting ? "starting" : w->failures ? "failed" : "cold", "reason", w->why);
         (void)pthread_mutex_unlock(&engine->lock);
         return made;
 }
@@ -61,10 +62,10 @@ static json_t *describe_runtime(retort_engine *engine, const struct rt_runtime *
         bool installed = rt_lang_detect(runtime, NULL) == 0;
         const char *version = installed ? rt_toolchain_version(engine, runtime, true) : "";
         json_t *contexts = rt_runtime_has_runner(runtime) ? json_pack("{s:o}", "warm", describe_warm(engine, runtime, true)) : json_null();
-        return json_pack("{s:s, s:s, s:o, s:o, s:b, s:s, s:s, s:o, s:o}", "name", rt_runtime_name(runtime), "title",
+        return json_pack("{s:s, s:s, s:o, s:o, s:b, s:s, s:s, s:b, s:o, s:o}", "name", rt_runtime_name(runtime), "title",
                          rt_runtime_title(runtime), "aliases", list_of(rt_runtime_aliases(runtime)), "extensions",
                          list_of(rt_runtime_extensions(runtime)), "installed", installed, "version", version, "install",
-                         rt_runtime_install(runtime), "warm", describe_warm(engine, runtime, false), "contexts", contexts);
+                         rt_runtime_install(runtime), "programs", rt_runtime_has_programs(runtime), "warm", describe_warm(engine, runtime, false), "contexts", contexts);
 }
 
 int retort_engine_languages(retort_engine *engine, char **ret_json, struct retort_error *err) {

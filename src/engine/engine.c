@@ -46,6 +46,7 @@ static int check_level(struct retort_engine *engine, enum retort_isolation minim
 static int open_jail(struct retort_engine *engine, const struct retort_config *config, struct retort_error *err) {
         struct rt_paths paths;
         struct rt_jail_config jail = { .ceilings = engine->ceilings };
+        jail.ceilings.wall_ms = jail.ceilings.cpu_ms = RT_ENGINE_BOX_MS; /* a context lasts longer than any one of its cells may */
         int r = rt_paths_find(&paths, config, err);
         if (r == 0)
                 r = rt_mechanism_mask(config->disable, &jail.disable, err);
@@ -86,6 +87,8 @@ int retort_engine_open(retort_engine **ret_engine, const struct retort_config *c
         engine->max_slots = at_most(config->slots ? config->slots : 2 * cpus, RT_ENGINE_MAX_SLOTS);
         engine->warm_slots = config->no_warm ? 0 : at_most(config->warm_slots ? config->warm_slots : cpus, engine->max_slots);
         engine->freeze = engine->warm_slots > 0;
+        engine->cpus = cpus;
+        engine->pool_bytes = (uint64_t)get_phys_pages() * (uint64_t)sysconf(_SC_PAGESIZE) / RT_ENGINE_POOL_PART;
         set_ceilings(&engine->ceilings, &config->ceilings);
         int r = open_jail(engine, config, err);
         if (r == 0)

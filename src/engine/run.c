@@ -66,6 +66,7 @@ struct step_state {
         const struct rt_box_isolation *isolation; /* the outcome's own copy: it outlives the engine */
         struct rt_cache_ask ask;   /* what the compile cache says */
         int kind;                  /* what the slot holds a fork of, or RT_KIND_COLD */
+        bool ahead;                /* it holds what was started ahead, not a fork */
         bool odd;                  /* the slot must not be used again */
         bool again;                /* this step is begun once more */
 };
@@ -184,8 +185,9 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
         int r = rt_pump_open(&pump, s->run, step, last, err);
         if (r < 0)
                 return r;
-        bool forked = s->kind != RT_KIND_COLD;
-        struct rt_slot_step start = { .argv = forked ? step->fork_argv : step->argv, .forked = forked, .env = step->env, .limits = step->limits,
+        bool forked = s->kind != RT_KIND_COLD && step->fork_argv;
+        struct rt_slot_step start = { .argv = forked ? step->fork_argv : step->argv, .forked = forked && !s->ahead,
+                                      .ahead = forked && s->ahead, .env = step->env, .limits = step->limits,
                                       .files = first ? s->plan->files : NULL,
                                       .n_files = first ? s->plan->n_files : 0,
                                       .made = compiled ? compiled->files : NULL,
@@ -210,8 +212,10 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
 static int run_steps(struct step_state *s, struct retort_error *err) {
         for (size_t i = 0; i < s->plan->n_steps; i++) {
                 int r = i == 0 && s->ask.found ? repeat_compiler(s, err) : run_step(s, i, err);
-                if (r == RETORT_E_SYSTEM && i > 0 && s->kind != RT_KIND_COLD) { /* the interpreter died after the step before */
+                if (r == RETORT_E_SYSTEM && (i > 0 || s->ahead) && s->kind != RT_KIND_COLD && s->plan->steps[i].fork_argv) { /* the interpreter died after the step before */
                         s->kind = RT_KIND_COLD;
+                        s->ahead = false;
+                        s->made->pub.start = i > 0 ? s->made->pub.start : "cold";
                         s->again = true;
                         r = run_step(s, i, err);
                 }
@@ -351,11 +355,17 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         s.isolation = (const void *)rt_arena_copy(&made->arena, rt_jail_isolation(run->engine->jail), sizeof *s.isolation);
         rt_cache_ask(run, &plan, &s.ask);
         uint64_t planned_ns = rt_now_ns();
-        s.kind = plan.can_fork ? rt_engine_warm_kind(run->engine, plan.runtime, false) : RT_KIND_COLD;
+        bool forks = plan.steps[s.ask.found ? 1 : 0].fork_argv != NULL; /* the first step that is started: a later one never does alone */
+        s.kind = forks ? rt_engine_warm_kind(run->engine, plan.runtime, false) : RT_KIND_COLD;
         made->pub.start = "cold";
         r = s.steps && s.isolation ? rt_engine_slot_take(run, s.kind, &slot, &made->pub.start, err) : rt_fail_nomem(err);
-        if (slot && !rt_slot_forked(slot))
+        int wanted = s.kind; /* what the slot is to hold next */
+        bool pooled = rt_runtime_is_pooled(plan.runtime);
+        s.ahead = pooled && slot && strcmp(made->pub.start, "pool") == 0;
+        if (slot && (pooled ? !s.ahead : !rt_engine_warm_current(run->engine, s.kind, slot))) {
                 s.kind = RT_KIND_COLD;
+                made->pub.start = "cold";
+        }
         uint64_t queue_ns = rt_now_ns() - planned_ns + (started_ns - run->begun_ns);
         if (r == 0 && strcmp(rt_slot_places(slot)->work, guess.work) != 0) { /* no mount namespace: other places */
                 const struct rt_slot_places *p = rt_slot_places(slot);
@@ -372,7 +382,7 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         else if (r < 0)
                 host_failed(&s, err);
         r = finish(&s, &plan, ret_outcome);
-        run->held = (struct rt_ready_slot){ slot, s.kind };
+        run->held = (struct rt_ready_slot){ slot, pooled ? wanted : s.kind };
         run->odd = s.odd;
         rt_cache_done(&s.ask);
         return r;

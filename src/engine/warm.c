@@ -2,6 +2,7 @@
  *
  * Frozen interpreters: started behind the runs' backs when a language is first asked for (those requests are run by a fresh
  * interpreter), renewed when old or much used, replaced when they die, let go when nobody wants them. A run never waits for one.
+ * Those that are started ahead instead are engine/pools.c's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/util.h"
+#include "engine/cache.h"
 #include "engine/engine.h"
 
 enum {
@@ -26,6 +28,7 @@ enum {
 struct freezing {
         struct retort_engine *engine;
         int kind;
+        uint64_t epoch;
 };
 
 static bool is_runners(int kind) {
@@ -80,6 +83,7 @@ static void *freeze(void *argument) {
                 engine->n_frozen += !w->frozen;
                 (void)rt_frozen_free(w->frozen);
                 w->frozen = frozen;
+                w->epoch = f->epoch;
                 w->forks = 0;
         }
         engine->n_asking--;
@@ -90,20 +94,22 @@ static void *freeze(void *argument) {
         return NULL;
 }
 
+bool rt_engine_warm_resting(const struct rt_warm *w) {
+        return w->failures >= MAX_FAILURES || (w->failures > 0 && rt_now_ns() - w->tried_ns < seconds(RETRY_S << (w->failures - 1)));
+}
+
 /* With the lock held. */
 static void start(struct retort_engine *engine, int kind) {
         struct rt_warm *w = &engine->warm[kind];
-        uint64_t now = rt_now_ns();
-        if (!engine->freeze || w->starting || engine->closing || w->failures >= MAX_FAILURES ||
-            (w->failures > 0 && now - w->tried_ns < seconds(RETRY_S << (w->failures - 1))))
+        if (!engine->freeze || w->starting || engine->closing || rt_engine_warm_resting(w))
                 return;
         pthread_t thread;
         struct freezing *f = malloc(sizeof *f);
         if (!f)
                 return;
-        *f = (struct freezing){ engine, kind };
+        *f = (struct freezing){ engine, kind, w->epoch_now };
         w->starting = true;
-        w->tried_ns = now;
+        w->tried_ns = rt_now_ns();
         engine->n_asking++;
         if (rt_engine_thread(&thread, freeze, f) == 0) {
                 (void)pthread_detach(thread);
@@ -114,14 +120,28 @@ static void start(struct retort_engine *engine, int kind) {
         free(f);
 }
 
+static void let_go(struct retort_engine *engine, struct rt_warm *w) {
+        engine->n_frozen -= w->frozen != NULL;
+        w->frozen = rt_frozen_free(w->frozen);
+}
+
 int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *runtime, bool runner) {
         int kind = kind_of(engine, runtime, runner);
         if (!engine->freeze || !engine->may_warm[kind] || !rt_runtime_can_warm(runtime, runner))
                 return RT_KIND_COLD;
+        if (!runner && rt_runtime_is_pooled(runtime))
+                return rt_engine_pool_kind(engine, runtime, kind);
+        uint64_t epoch = 0;
+        bool steady = runner || !engine->cache || !rt_runtime_cache(runtime) || rt_cache_steady(engine->cache, (size_t)kind, &epoch);
         (void)pthread_mutex_lock(&engine->lock);
         struct rt_warm *w = &engine->warm[kind];
         w->used_ns = rt_now_ns();
-        if (!w->frozen)
+        w->epoch_now = epoch;
+        if (w->frozen && w->epoch != epoch) { /* a frozen compiler is the one that was installed then */
+                w->stale = rt_frozen_serial(w->frozen);
+                let_go(engine, w);
+        }
+        if (!w->frozen && steady)
                 start(engine, kind);
         bool have = w->frozen != NULL;
         (void)pthread_mutex_unlock(&engine->lock);
@@ -151,7 +171,7 @@ int rt_engine_warm_open(struct retort_engine *engine, const char *languages, str
                 if (!runtime)
                         return rt_wrap(err, err->code, "warm");
                 if (!rt_runtime_can_warm(runtime, runner))
-                        return rt_fail(err, RETORT_E_INPUT, "warm: %s cannot be frozen", name);
+                        return rt_fail(err, RETORT_E_INPUT, "warm: %s cannot be kept warm", name);
                 engine->may_warm[kind_of(engine, runtime, runner)] = true;
                 (void)rt_engine_warm_kind(engine, runtime, runner);
         }
@@ -167,10 +187,12 @@ int retort_engine_warm(retort_engine *engine, const char *language, int timeout_
                 return err->code;
         int kind = kind_of(engine, runtime, runner);
         if (!engine->freeze || !engine->may_warm[kind] || !rt_runtime_can_warm(runtime, runner))
-                return rt_fail(err, RETORT_E_INPUT, "%s is not to be frozen here", language);
+                return rt_fail(err, RETORT_E_INPUT, "%s is not to be kept warm here", language);
         uint64_t deadline = rt_now_ns() + (uint64_t)(timeout_ms < 0 || timeout_ms > START_MS ? START_MS : timeout_ms) * 1000000u;
         const struct rt_warm *w = &engine->warm[kind];
         bool have = rt_engine_warm_kind(engine, runtime, runner) == kind;
+        if (!runner && rt_runtime_is_pooled(runtime))
+                return rt_engine_pool_await(engine, kind, deadline, err);
         (void)pthread_mutex_lock(&engine->lock);
         while (!have && w->starting && rt_now_ns() < deadline && !engine->closing) {
                 struct timespec until;
@@ -195,9 +217,13 @@ struct rt_frozen *rt_engine_frozen(struct retort_engine *engine, int kind) {
         return w->frozen;
 }
 
-static void let_go(struct retort_engine *engine, struct rt_warm *w) {
-        engine->n_frozen -= w->frozen != NULL;
-        w->frozen = rt_frozen_free(w->frozen);
+bool rt_engine_warm_current(struct retort_engine *engine, int kind, const struct rt_slot *slot) {
+        if (kind == RT_KIND_COLD)
+                return false;
+        (void)pthread_mutex_lock(&engine->lock);
+        bool current = rt_slot_forked(slot) > engine->warm[kind].stale;
+        (void)pthread_mutex_unlock(&engine->lock);
+        return current;
 }
 
 void rt_engine_warm_missed(struct retort_engine *engine, int kind) {
@@ -225,6 +251,8 @@ void rt_engine_warm_age(struct retort_engine *engine) {
 }
 
 void rt_engine_warm_close(struct retort_engine *engine) {
-        for (int kind = 0; kind < RT_ENGINE_KINDS; kind++)
+        for (int kind = 0; kind < RT_ENGINE_KINDS; kind++) {
                 let_go(engine, &engine->warm[kind]);
+                engine->warm[kind].pool.ahead = rt_ahead_free(engine->warm[kind].pool.ahead);
+        }
 }

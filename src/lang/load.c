@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "lang/runtime.h"
+#include "lang/warm.h"
 
 enum { MAX_FILE = 256 * 1024 };
 
@@ -292,9 +293,13 @@ static const struct rt_yaml_key step_keys[] = {
 };
 #define WARM(member) offsetof(struct rt_warm_def, member)
 static const struct rt_yaml_key warm_keys[] = {
+        { "start", rt_warm_read_start, WARM(pool) },
+        { "entry", read_file_name, WARM(entry) },
+        { "first", rt_yaml_read_text, WARM(first) },
+        { "cold_code", rt_yaml_read_texts, WARM(cold_code) },
         { "argv", read_node, WARM(step.argv_node), .required = true },
         { "env", read_node, WARM(step.env_node) },
-        { "args", read_node, WARM(args_node), .required = true },
+        { "args", read_node, WARM(args_node) },
         { "compile_args", read_node, WARM(compile_args_node) },
         { "cold_compile_args", rt_yaml_read_texts, WARM(cold_compile_args) },
         { "preload", rt_yaml_read_texts, WARM(preload) },
@@ -314,11 +319,11 @@ static const struct rt_yaml_key runtime_keys[] = {
         { "name", read_name, AT(name), .required = true },
         { "title", rt_yaml_read_text, AT(title), .required = true },
         { "aliases", read_aliases, AT(aliases), .required = true },
-        { "extensions", read_extensions, AT(extensions), .required = true },
+        { "extensions", read_extensions, AT(extensions) },
         { "toolchain", rt_yaml_read_map, AT(toolchain), .required = true, toolchain_keys },
-        { "source", rt_yaml_read_map, AT(source), .required = true, source_keys },
+        { "source", rt_yaml_read_map, AT(source), .keys = source_keys },
         { "compile", rt_yaml_read_map, AT(compile), .keys = compile_keys },
-        { "run", rt_yaml_read_map, AT(run), .required = true, step_keys },
+        { "run", rt_yaml_read_map, AT(run), .keys = step_keys },
         { "warm", rt_yaml_read_map, AT(warm), .keys = warm_keys },
         { "runner", rt_yaml_read_map, AT(runner), .keys = runner_keys },
         { "diagnostics", read_diagnostics, AT(diagnostics) },
@@ -371,15 +376,14 @@ static int read_step(const struct rt_yaml *yaml, struct rt_step_def *step) {
 }
 
 static int read_warm(const struct rt_yaml *yaml, struct rt_warm_def *warm) {
-        if (!warm->args_node)
+        if (!warm->step.argv_node)
                 return 0;
-        int r = read_step(yaml, &warm->step);
-        if (r == 0)
+        int r = rt_warm_check(yaml, ((struct loading *)yaml->userdata)->runtime, warm);
+        r = r < 0 ? r : read_step(yaml, &warm->step);
+        if (r == 0 && warm->args_node)
                 r = read_list(yaml, warm->args_node, "'args' needs at least the file that is run", &warm->args, &warm->n_args);
-        if (r == 0 && warm->compile_args_node)
-                r = read_list(yaml, warm->compile_args_node, "'compile_args' needs at least one word", &warm->compile_args,
-                              &warm->n_compile_args);
-        return r;
+        return r < 0 || !warm->compile_args_node ? r : read_list(yaml, warm->compile_args_node, "'compile_args' needs at least one word",
+                                                                 &warm->compile_args, &warm->n_compile_args);
 }
 
 /* ---- files and folders ------------------------------------------------------------------------- */
@@ -389,9 +393,7 @@ static int load_one(struct rt_lang_set *set, int dir_fd, const char *dir, const 
                     struct retort_error *err) {
         rt_auto_close int own_fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (own_fd < 0 || faccessat(own_fd, "runtime.yaml", F_OK, 0) < 0)
-                return errno == ENOENT || errno == ENOTDIR
-                               ? 0
-                               : rt_fail_errno(err, "cannot open %s/%s", dir, name);
+                return errno == ENOENT || errno == ENOTDIR ? 0 : rt_fail_errno(err, "cannot open %s/%s", dir, name);
         struct rt_runtime *runtime = rt_arena_new(&set->arena, struct rt_runtime);
         struct loading loading = { .set = set, .runtime = runtime, .dir_fd = own_fd };
         struct rt_yaml yaml = { .file = rt_arena_printf(&set->arena, "%s/%s/runtime.yaml", dir, name),
@@ -409,6 +411,7 @@ static int load_one(struct rt_lang_set *set, int dir_fd, const char *dir, const 
         const struct rt_yaml_node *root;
         r = rt_yaml_parse(&yaml, text, size, &root);
         r = r < 0 ? r : rt_yaml_walk(&yaml, root, runtime_keys, runtime);
+        r = r < 0 ? r : rt_runtime_check_parts(&yaml, root, runtime);
         r = r < 0 ? r : read_step(&yaml, &runtime->compile);
         r = r < 0 ? r : read_step(&yaml, &runtime->run);
         r = r < 0 ? r : read_warm(&yaml, &runtime->warm);

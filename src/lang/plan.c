@@ -183,6 +183,8 @@ int rt_lang_plan(const struct rt_runtime *runtime, const struct retort_request *
         struct rt_filling filling = {
                 .runtime = runtime, .warm = &runtime->warm, .request = request, .places = places, .arena = arena, .err = err
         };
+        if (!rt_runtime_has_programs(runtime))
+                return rt_fail(err, RETORT_E_INPUT, "language: %s runs no programs: it keeps state between the cells of a context", runtime->name);
         int r = rt_request_check(runtime, request, err);
         r = r < 0 ? r : plan_limits(runtime, request, ceilings, &plan, err);
         r = r < 0 ? r : rt_lang_detect(runtime, err);

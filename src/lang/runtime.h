@@ -51,6 +51,10 @@ struct rt_diagnostic_def {
 
 /* How an interpreter is warmed up, frozen and forked instead of being started anew. */
 struct rt_warm_def {
+        bool pool;               /* it is started ahead, and runs one program */
+        const char *entry;       /* name of the program's file, which it opens by itself; NULL: it does not */
+        const char *first;       /* what it finds there before it has a program; NULL: it waits when it opens that */
+        const char *const *cold_code; /* beginnings of programs that it would have to know at its start */
         struct rt_step_def step; /* the interpreter that warms up; no argv: it cannot be */
         const struct rt_yaml_node *args_node;
         const struct rt_template *args; /* what a fork of it is told to run */
@@ -92,7 +96,7 @@ struct rt_runtime {
                 const struct rt_pattern *package;
         } source;
         struct rt_step_def compile;
-        struct rt_step_def run;
+        struct rt_step_def run; /* no argv: it runs no programs, and has neither source nor compile nor warm */
         struct rt_warm_def warm;
         /* What keeps an interpreter alive in a context: docs/internals/runner-protocol.md. No argv: it has none. */
         struct {
@@ -112,6 +116,9 @@ struct rt_lang_set {
 
 /* lang/cache.c: the keys of compile.cache, for a struct rt_lang_cache. */
 extern const struct rt_yaml_key rt_lang_cache_keys[];
+
+/* lang/parts.c: does the file have all that it needs for what it is to do? Fills in what may be left out. */
+int rt_runtime_check_parts(const struct rt_yaml *yaml, const struct rt_yaml_node *root, struct rt_runtime *runtime);
 
 /* What pattern's last group matched first in text, as [*ret_start, *ret_end). */
 bool rt_pattern_find(const struct rt_pattern *pattern, const char *text, size_t size, size_t *ret_start,

@@ -57,7 +57,7 @@ const struct rt_runtime *rt_lang_by_file(const struct rt_lang_set *set, const ch
         const char *dot = strrchr(base, '.');
         for (size_t i = 0; dot && i < set->n; i++)
                 for (const char *const *extension = set->runtimes[i]->extensions; *extension; extension++)
-                        if (strcmp(*extension, dot + 1) == 0)
+                        if (rt_runtime_has_programs(set->runtimes[i]) && strcmp(*extension, dot + 1) == 0)
                                 return set->runtimes[i];
         return NULL;
 }

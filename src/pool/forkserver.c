@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "box/wire.h"
+#include "pool/ahead.h"
 #include "pool/files.h"
 #include "pool/forkserver.h"
 #include "pool/freeze.h"
@@ -37,12 +38,14 @@ enum {
 
 /* A process of its own has one of each: it is this interpreter. */
 static int guest_socket = -1;
+static pid_t guest; /* whose it is: what a guest forks before there is a program has none */
 static int main_fd = -1;
 static bool served;
 
 /* What malloc maps by itself it also grows in place, with mremap(2): past the end of what is frozen. */
 __attribute__((constructor)) static void begin(void) {
-        (void)mallopt(M_MMAP_MAX, 0);
+        if (!rt_ahead_begin())
+                (void)mallopt(M_MMAP_MAX, 0);
 }
 
 static void give_up(const char *what, const char *why) {
@@ -92,6 +95,7 @@ static bool on_link(struct links *l, unsigned i, const struct sigaction *child_a
                 forget_server(l);
                 (void)sigaction(SIGCHLD, child_action, NULL);
                 guest_socket = rt_zygote_serve(&message, fds);
+                guest = getpid();
                 return true;
         }
         for (unsigned f = 0; good && f < RT_WIRE_MAX_FDS; f++)
@@ -169,11 +173,13 @@ static void wake_threads(void) {
 }
 
 bool rt_forkserver_is_whole(void) {
-        return !served;
+        return !served && !rt_ahead_is();
 }
 
 /* Whether the path is one of ours, and what the call is then to return. */
 bool rt_forkserver_takes(const char *path, int *ret_fd) {
+        if (rt_ahead_is())
+                return rt_ahead_takes(path, ret_fd);
         if (!path || path[0] != '/' || (served && guest_socket < 0))
                 return false;
         if (!served && strcmp(path, RT_FORKSERVER_PARK) == 0) {
@@ -183,7 +189,7 @@ bool rt_forkserver_takes(const char *path, int *ret_fd) {
                 *ret_fd = blank();
                 return true;
         }
-        if (served && strcmp(path, RT_FORKSERVER_GO) == 0) {
+        if (served && strcmp(path, RT_FORKSERVER_GO) == 0 && getpid() == guest) {
                 *ret_fd = rt_zygote_await_program(rt_take_fd(&guest_socket), main_fd);
                 return true;
         }

@@ -50,6 +50,12 @@ def test_state_stays(toy):
     assert second["isolation"]["level"] == first["isolation"]["level"]
 
 
+def test_what_comes_before_a_runner_is_ready_is_no_cells(engine, opened):
+    noisy = opened(engine.open("toy", env=["TOY_NOISE=100000"]))
+    outcome = noisy.run("print('mine')")
+    assert (outcome["stdout"], outcome["stderr"]) == ("mine\n", "")
+
+
 def test_events_come_in_order(toy):
     events = []
     outcome = toy.run("print('a'); show(**{'text/html': '<b>'}); print('b'); import sys; print('e', file=sys.stderr); it = 3", events)

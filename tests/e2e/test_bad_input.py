@@ -44,7 +44,11 @@ def refused(done, *words):
 
 def test_an_unknown_language_lists_the_known_ones(clean):
     refused(clean("run", "-l", "cobol", "-c", "x"), "unknown language 'cobol'",
-            "bash, c, cpp, java, javascript, python, r")
+            "bash, c, cpp, deno, ipykernel, irkernel, java, javascript, php, python, r, ruby, typescript, xpython")
+
+
+def test_a_language_of_contexts_runs_no_programs(clean):
+    refused(clean("run", "-l", "irkernel", "-c", "x"), "irkernel runs no programs: it keeps state between the cells of a context")
 
 
 @pytest.mark.parametrize("words", [("-l", "bash", "-c", ""), ("-l", "", "-c", "x"), ("-l", "bash")])

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import BIN, RUNTIMES_DIR, eventually
 
-LIBRARY = BIN.parent / "engine" / "libretort.so"
+LIBRARY = BIN.parent / "context" / "libretort.so"
 
 LEAVES = r"""
 import ctypes, mmap, os, signal, socket, sys, time

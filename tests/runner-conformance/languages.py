@@ -5,19 +5,19 @@ Each value is a cell, or (cell, what it must give). Keys that a language cannot 
 "not in this language" for them; the keys of NEEDED may not be.
 """
 
-NEEDED = {"set", "get", "print", "print_err", "value", "nothing", "error", "syntax_error", "sleep", "spin", "exit", "subprocess", "env", "cwd", "html"}
+NEEDED = {"set", "get", "print", "print_err", "nothing", "error", "syntax_error", "sleep", "spin", "exit", "subprocess", "env", "cwd", "html"}
 
 LANGUAGES = {}
 
 
 def language(name, **cells):
-    """set: gives a variable x the value 41. get: (cell, text) whose main item's text shows x + 1.
+    """set: gives a variable x the value 41. get: (cell, text) whose main item's text shows x + 1; in a language without values it prints that.
     print: (cell, text) that writes text to stdout; print_err: the same to stderr.
     value: (cell, text) whose last expression is shown as text. nothing: a cell without a value. comment: only a comment.
     html: (cell, html) that displays html. display_between: (cell, [before, html, after]): prints, displays, prints.
     error: (cell, name, part of value). handled: (cell, text): an error that is caught, then text is printed.
     syntax_error: (cell, name). sleep: sleeps 60 s, in the interpreter's own way. spin: an endless loop that computes.
-    exit: (cell, code). subprocess: (cell, text): a child writes text to stdout.
+    interrupt_kills: True: an interrupt ends the interpreter, and the runner with it. exit: (cell, code). subprocess: (cell, text): a child writes text to stdout.
     input: (cell, [lines], text): reads the lines, prints text. input_eof: (cell, text): reads at the end of file.
     env: (cell, text) that prints the variable RETORT_TEST; cwd: a cell that prints the directory.
     big: (cell, length) whose stdout is that long. many: (cell, n): displays n items.

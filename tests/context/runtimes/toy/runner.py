@@ -11,6 +11,8 @@ import signal
 import socket
 import sys
 
+for fd in (1, 2):  # what is said before a runner is ready is no cell's
+    os.write(fd, b"noise\n" * int(os.environ.get("TOY_NOISE", "1")))
 pipe = socket.socket(fileno=os.dup(3))
 os.close(3)
 os.set_inheritable(pipe.fileno(), False)
@@ -63,6 +65,9 @@ def interrupted(*_):
         raise KeyboardInterrupt
 
 
+if os.environ.get("TOY_SAYS_RUBBISH"):
+    raw(b"\xff" * 100)
+    signal.pause()
 names = {"send": send, "raw": raw, "ask": ask, "show": show, "pipe": pipe}
 signal.signal(signal.SIGINT, interrupted)
 send(type="ready", protocol=1, language="toy", version="1", features=["complete", "fork", "input"], mark=MARK)
