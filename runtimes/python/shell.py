@@ -195,6 +195,10 @@ def build(session):
         interactiveshell.PickleShareDB = on_disk
     shell.exiter = Exit(shell)
     shell.init_user_ns()
+    # All that IPython puts in place for each cell, or makes when it is first used: an interrupt must not find it half done.
+    shell.builtin_trap.__enter__()
+    shell.display_trap.__enter__()
+    shell.display_formatter.format(shell)
     shell.events.register("post_execute", shell.figures.flush)
     imports.Watch(figures.MODULES, shell.figures.settle)
     return shell
