@@ -273,6 +273,7 @@ class Cells:
         """In, _i and their like; events."""
         if not silent:
             self._shell.history_manager.store_inputs(self._shell.execution_count, python, code)
+            self._shell.history_manager.db_input_cache.clear()
             self._shell.logger.log(python, code)
 
     def _execute(self, codes, in_loop):

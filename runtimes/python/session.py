@@ -162,12 +162,13 @@ class Session:
     # ---- a cell ----
 
     def _run(self, message):
+        number, silent, code = message["id"], bool(message.get("silent")), str(message.get("code", ""))
         cells.Interrupt.waits = False  # what came after the last cell's last words
-        self._ending = self._error = self.channel.inbox = None
-        self._silent, self._tries = bool(message.get("silent")), 0
-        self.current = message["id"]
+        self._ending = self._error = None
+        self._silent, self._tries = silent, 0
+        self.current, self.channel.inbox = number, None  # no call between these and the try
         try:
-            self._run_cell(message, str(message.get("code", "")), self._silent)
+            self._run_cell(message, code, silent)
         except BaseException as error:  # a signal handler's, between two steps of ours
             self._error = self._error or error
         self._end_cell()
@@ -380,19 +381,25 @@ class Session:
         kinds = {"run": self._run, "complete": self._complete, "inspect": self._inspect, "fork": self._fork}
         while True:
             try:
-                if self.current is not None:
-                    self._end_cell()
-                message = self._next()
-                if message is None or message.get("type") == "shutdown":
-                    return
-                answer = kinds.get(message.get("type"))
-                if answer:
-                    answer(message)
-                if self.channel.inbox is message:
-                    self.channel.inbox = None
+                while self._serve_one(kinds):
+                    pass
+                return
             except BaseException as error:  # a signal handler's of the program's
                 self.channel.check()
                 errors.report(error)
+
+    def _serve_one(self, kinds):
+        if self.current is not None:
+            self._end_cell()
+        message = self._next()
+        if message is None or message.get("type") == "shutdown":
+            return False
+        answer = kinds.get(message.get("type"))
+        if answer:
+            answer(message)
+        if self.channel.inbox is message:
+            self.channel.inbox = None
+        return True
 
     def leave(self):
         """Ends the process as Python would, but for waiting: whoever asked has no use for it."""
