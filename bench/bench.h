@@ -88,7 +88,7 @@ struct bench_paths {
 
 /* ---- groups.c, rounds.c ---- */
 
-enum { BENCH_STATIC, BENCH_PYTHON, BENCH_PANDAS, BENCH_NODE, BENCH_R, BENCH_JAVA, BENCH_C, BENCH_CPP, BENCH_GROUPS };
+enum { BENCH_STATIC, BENCH_PYTHON, BENCH_PANDAS, BENCH_NODE, BENCH_R, BENCH_RUBY, BENCH_PHP, BENCH_JAVA, BENCH_C, BENCH_CPP, BENCH_GROUPS };
 
 /* Where Retort's contenders run. */
 struct bench_places {

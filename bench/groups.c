@@ -187,5 +187,8 @@ void bench_set_up_groups(struct bench_group groups[BENCH_GROUPS], const struct b
         set_up_interpreter(&groups[BENCH_PANDAS], p, o, at, "python3 -c '" PANDAS "'", "/usr/bin/python3", "-c", "python", PANDAS);
         set_up_interpreter(&groups[BENCH_NODE], p, o, at, "node -e 'console.log(1)'", "/usr/bin/node", "-e", "javascript", "console.log(1)");
         set_up_interpreter(&groups[BENCH_R], p, o, at, "Rscript -e 'cat(\"1\\n\")'", "/usr/bin/Rscript", "-e", "r", "cat(\"1\\n\")");
+        set_up_interpreter(&groups[BENCH_RUBY], p, o, at, "ruby -e 'puts 1'", "/usr/bin/ruby", "-e", "ruby", "puts 1");
+        set_up_interpreter(&groups[BENCH_PHP], p, o, at, "php -r 'echo \"1\\n\";'", "/usr/bin/php", "-r", "php", "<?php echo \"1\\n\";");
+        ARGV(&groups[BENCH_PHP].contenders[0], "/usr/bin/php", "-r", "echo \"1\\n\";");
         set_up_compilers(groups, o, at);
 }

@@ -25,7 +25,7 @@ void bench_print_load(FILE *out, const char *when) {
 void bench_print_machine(FILE *out) {
         static const char *const tools[][2] = { { "bwrap", "--version" }, { "crun", "--version" },
                                                 { "python3", "--version" }, { "node", "--version" }, { "Rscript", "--version" },
-                                                { "javac", "--version" }, { "gcc", "-dumpfullversion" } };
+                                                { "ruby", "--version" }, { "php", "--version" }, { "javac", "--version" }, { "gcc", "-dumpfullversion" } };
         struct utsname host;
         char text[256], date[32], program[64];
         time_t now = time(NULL);

@@ -367,7 +367,7 @@ struct retort_config {
                                 names as `retort doctor` prints them */
         uint64_t cache_bytes;     /* what compiled programs kept for later runs may take; 0: RETORT_CACHE_BYTES */
         bool no_cache;            /* keep none */
-        const char *warm; /* comma-separated languages whose interpreters are frozen and forked: "python"; "" for none;
+        const char *warm; /* comma-separated languages whose interpreters are frozen and forked, or started ahead: "python"; "" for none;
                              "python/context": for its contexts; NULL: every one that can be, when it is first asked for */
 };
 
@@ -431,9 +431,10 @@ RETORT_API void retort_resize(retort_run *run, unsigned columns, unsigned rows);
 /* Cancels the run if it still goes on, waits for its end, frees it. */
 RETORT_API void retort_run_free(retort_run *run);
 
-/* Sees to it that runs of this language are forks of a frozen interpreter (`start` "parked" or "fork") and waits until it
- * can be forked, at most timeout_ms (-1: as long as it takes, at most two minutes). Nobody needs to call this: the first run of a language
- * begins it, and runs start afresh meanwhile. "python/context": the same for contexts. RETORT_E_TIMEOUT: not yet. RETORT_E_INPUT: this language's cannot be frozen, or
+/* Sees to it that runs of this language are forks of a frozen interpreter (`start` "parked" or "fork"), or have one that was
+ * started ahead (`start` "pool"), and waits until there is one, at most timeout_ms (-1: as long as it takes, at most two
+ * minutes). Nobody needs to call this: the first run of a language begins it, and runs start afresh meanwhile.
+ * "python/context": the same for contexts. RETORT_E_TIMEOUT: not yet. RETORT_E_INPUT: this language's can be neither, or
  * retort_config.warm leaves it out. Else why it could not. */
 RETORT_API int retort_engine_warm(retort_engine *engine, const char *language, int timeout_ms, struct retort_error *err);
 /* What isolation this engine has, as JSON, to be freed with free():
@@ -441,7 +442,7 @@ RETORT_API int retort_engine_warm(retort_engine *engine, const char *language, i
 RETORT_API int retort_engine_isolation(retort_engine *engine, char **ret_json, struct retort_error *err);
 /* The runtimes, as JSON, to be freed with free():
  * [{"name", "title", "aliases": [..], "installed", "version", "install": how to get it, "warm": null (it starts anew for
- * each run) or {"state": cold|starting|frozen|failed, "reason"}, "contexts": null (it has none) or {"warm": the same for
+ * each run) or {"state": cold|starting|frozen|pool|failed, "reason"}, "contexts": null (it has none) or {"warm": the same for
  * them}}]. Runs the toolchains'
  * version commands the first time; blocks for at most 5 s for each. */
 RETORT_API int retort_engine_languages(retort_engine *engine, char **ret_json, struct retort_error *err);

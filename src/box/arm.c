@@ -22,9 +22,11 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
+#include "box/ahead.h"
 #include "box/forked.h"
 #include "box/init.h"
 #include "box/keeper.h"
+#include "box/procs.h"
 #include "box/root.h"
 
 enum { DEATH_MS = 5000 };
@@ -199,13 +201,24 @@ int rt_keeper_start_init(struct rt_keeper *k, bool guests_come, struct retort_er
         return r;
 }
 
-int rt_keeper_arm(struct rt_keeper *k, bool forked, struct retort_error *err) {
-        int r = forked ? rt_forked_arm(k, err) : -1;
-        if (r < 0) { /* whatever the fork lacked: a box that starts programs by execve needs none of it */
-                k->forked = false;
-                if (forked)
+static int arm_cold(struct rt_keeper *k, struct retort_error *err) {
+        bool parked = k->parked && rt_keeper_start(k) == RT_START_COLD;
+        int r = parked ? 0 : rt_keeper_start_init(k, false, err);
+        k->parked = r == 0;
+        return r;
+}
+
+int rt_keeper_arm(struct rt_keeper *k, enum rt_start how, struct retort_error *err) {
+        int r = how == RT_START_FORK   ? rt_forked_arm(k, err)
+                : how == RT_START_POOL ? arm_cold(k, err)
+                                       : -1;
+        if (r == 0 && how == RT_START_POOL)
+                r = rt_ahead_arm(k, err);
+        if (r < 0) { /* whatever was lacking: a box that starts programs by execve needs none of it */
+                if (how != RT_START_COLD)
                         (void)rt_keeper_kill_box(k, NULL);
-                r = rt_keeper_start_init(k, false, err);
+                k->forked = false;
+                r = arm_cold(k, err);
         }
         k->parked = r == 0;
         return r;
@@ -250,7 +263,7 @@ int rt_keeper_kill_box(struct rt_keeper *k, struct retort_error *err) {
         }
         rt_forked_end(k);
         k->init = 0;
-        k->parked = false;
+        k->parked = k->ahead = false;
         k->init_pidfd = rt_close(k->init_pidfd);
         k->init_socket = rt_close(k->init_socket);
         k->listener = rt_close(k->listener);

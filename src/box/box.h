@@ -110,6 +110,7 @@ struct rt_slot_step {
         size_t n_made;
         struct retort_limits limits; /* every member set */
         bool forked;   /* argv is for the interpreter that the slot holds a fork of: see rt_slot_forked */
+        bool ahead;    /* argv is for the program that the slot has started ahead: see rt_slot_ahead */
         bool terminal; /* stdin is a terminal that becomes the guest's controlling one */
         int stdin_fd;  /* descriptors of the caller's; copies go to the guest */
         int stdout_fd;

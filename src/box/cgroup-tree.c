@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "box/keeper.h"
+#include "box/procs.h"
 
 #define HOST_LEAF "retort-host"
 

@@ -25,6 +25,7 @@
 #include "box/forkserver.h"
 #include "box/jailer.h"
 #include "box/plan.h"
+#include "box/warm-up.h"
 #include "box/wire.h"
 
 enum { ANSWER_MS = 10000 };
@@ -47,6 +48,9 @@ struct rt_slot {
         int socket;
         uint32_t linked; /* serial of the interpreter that its keeper has a link to; 0: none */
         uint32_t forked; /* serial of the one that the parked process is a fork of */
+        bool ahead;      /* the parked process is a program that was started ahead */
+        struct rt_ahead_cost cost; /* of that */
+        int words;       /* what the one that was last started ahead wrote to its stderr, or -1 */
         struct rt_slot_places places;
 };
 
@@ -220,6 +224,7 @@ int rt_slot_make(struct rt_jail *jail, struct rt_slot **ret_slot, struct retort_
         struct rt_slot *slot = calloc(1, sizeof *slot);
         if (!slot)
                 return rt_fail_nomem(err);
+        slot->words = -1;
         int fds[RT_WIRE_MAX_FDS];
         struct rt_wire_message message = { .op = RT_MAKE };
         (void)pthread_mutex_lock(&jail->lock);
@@ -245,8 +250,10 @@ int rt_slot_make(struct rt_jail *jail, struct rt_slot **ret_slot, struct retort_
 }
 
 struct rt_slot *rt_slot_free(struct rt_slot *slot) {
-        if (slot)
+        if (slot) {
                 slot->socket = rt_close(slot->socket);
+                slot->words = rt_close(slot->words);
+        }
         free(slot);
         return NULL;
 }
@@ -262,7 +269,7 @@ int rt_slot_start(struct rt_slot *slot, const struct rt_slot_step *step, struct 
                 return plan == -1 && err ? err->code : plan;
         struct rt_wire_message message = { .op = RT_START };
         message.limits = step->limits;
-        message.bits = (step->terminal ? RT_START_TERMINAL : 0) | (step->forked ? RT_START_FORKED : 0);
+        message.bits = (step->terminal ? RT_START_TERMINAL : 0) | (step->forked ? RT_START_FORKED : 0) | (step->ahead ? RT_START_AHEAD : 0);
         const int fds[RT_START_FDS] = { plan, step->stdin_fd, step->stdout_fd, step->stderr_fd, step->report_fd };
         if (rt_wire_send(slot->socket, &message, fds, RT_START_FDS) < 0)
                 return rt_fail_errno(err, "cannot speak to the box");
@@ -358,7 +365,37 @@ int rt_slot_await(struct rt_slot *slot, struct retort_error *err) {
         struct rt_wire_message message;
         int r = expect(slot->socket, RT_READY, &message, NULL, err);
         slot->forked = r == 0 && message.bits & RT_BOX_FORKED ? slot->linked : 0;
+        slot->ahead = r == 0 && message.bits & RT_BOX_AHEAD;
+        if (slot->ahead)
+                slot->cost = message.ahead;
         return r;
+}
+
+/* ---- programs that are started ahead ---- */
+
+int rt_slot_recycle_ahead(struct rt_slot *slot, const struct rt_ahead *ahead, struct retort_error *err) {
+        struct rt_wire_message message = { .op = RT_RECYCLE, .bits = RT_BOX_AHEAD };
+        (void)rt_close(slot->words);
+        slot->words = memfd_create("retort-words", MFD_CLOEXEC);
+        const int fds[] = { ahead->plan, slot->words };
+        if (slot->words < 0 || rt_wire_send(slot->socket, &message, fds, RT_LEN(fds)) < 0)
+                return rt_fail_errno(err, "cannot speak to the box");
+        return 0;
+}
+
+void rt_slot_hurry(struct rt_slot *slot) {
+        struct rt_wire_message message = { .op = RT_HURRY };
+        (void)rt_wire_send(slot->socket, &message, NULL, 0);
+}
+
+bool rt_slot_ahead(const struct rt_slot *slot, struct rt_ahead_cost *ret_cost) {
+        if (ret_cost)
+                *ret_cost = slot->cost;
+        return slot->ahead;
+}
+
+void rt_slot_last_words(const struct rt_slot *slot, char ret[256]) {
+        rt_warm_up_words(slot->words, ret);
 }
 
 uint32_t rt_slot_forked(const struct rt_slot *slot) {
@@ -371,29 +408,11 @@ uint32_t rt_frozen_serial(const struct rt_frozen *frozen) {
         return frozen->serial;
 }
 
-/* The library comes last: what the runtime preloads may take a call before it, and passes on to it what it does not. */
-static int write_frozen_plan(const char *const *argv, const char *const *env, struct retort_error *err) {
-        enum { MAX_ENV = 64 };
-        const char *entries[MAX_ENV + 5] = { RT_FORKSERVER_PRELOAD, "RETORT_PARK=" RT_FORKSERVER_PARK,
-                                             "RETORT_GO=" RT_FORKSERVER_GO, "RETORT_MAIN=" RT_FORKSERVER_MAIN };
-        char preload[1024];
-        size_t n = 4;
-        for (; *env; env++) {
-                if (n >= MAX_ENV + 4)
-                        return rt_fail(err, RETORT_E_INPUT, "more than %d variables for an interpreter to be frozen", MAX_ENV);
-                if (strncmp(*env, "LD_PRELOAD=", 11) != 0) {
-                        entries[n++] = *env;
-                        continue;
-                }
-                (void)snprintf(preload, sizeof preload, "%.900s:%s", *env, strchr(RT_FORKSERVER_PRELOAD, '=') + 1);
-                entries[0] = preload;
-        }
-        return rt_plan_write(argv, entries, NULL, 0, err);
-}
-
 int rt_frozen_start(struct rt_jail *jail, const char *const *argv, const char *const *env, struct rt_frozen **ret_frozen,
                     struct retort_error *err) {
-        rt_auto_close int plan = write_frozen_plan(argv, env, err);
+        static const char *const first[] = { RT_FORKSERVER_PRELOAD, "RETORT_PARK=" RT_FORKSERVER_PARK,
+                                             "RETORT_GO=" RT_FORKSERVER_GO, "RETORT_MAIN=" RT_FORKSERVER_MAIN };
+        rt_auto_close int plan = rt_warm_up_plan(argv, env, first, RT_LEN(first), err);
         rt_auto_close int words = memfd_create("retort-words", MFD_CLOEXEC);
         rt_auto_free struct rt_frozen *frozen = calloc(1, sizeof *frozen);
         if (plan < 0)
@@ -417,16 +436,6 @@ int rt_frozen_start(struct rt_jail *jail, const char *const *argv, const char *c
         return 0;
 }
 
-/* The end of what it wrote, on one line. */
-static void last_words(const struct rt_frozen *frozen, char text[256]) {
-        off_t size = lseek(frozen->words, 0, SEEK_END);
-        ssize_t n = size > 0 ? pread(frozen->words, text, 255, size > 255 ? size - 255 : 0) : 0;
-        text[n > 0 ? n : 0] = 0;
-        for (char *p = text; *p; p++)
-                if ((unsigned char)*p < ' ')
-                        *p = ' ';
-}
-
 int rt_frozen_await(struct rt_frozen *frozen, int timeout_ms, struct retort_error *err) {
         struct rt_wire_message message = { 0 };
         char words[256];
@@ -435,7 +444,7 @@ int rt_frozen_await(struct rt_frozen *frozen, int timeout_ms, struct retort_erro
                 return rt_fail(err, RETORT_E_TIMEOUT, "the interpreter is not ready after %d ms", timeout_ms);
         if (r == 1 && message.op == RT_READY)
                 return 0;
-        last_words(frozen, words);
+        rt_warm_up_words(frozen->words, words);
         message.fail.message[sizeof message.fail.message - 1] = 0;
         return rt_fail(err, RETORT_E_SYSTEM, "the interpreter cannot be frozen: %s%s%s",
                        r == 1 && message.op == RT_FAIL ? message.fail.message : "it ended", words[0] ? ": " : "", words);

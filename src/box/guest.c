@@ -38,7 +38,7 @@ static int set_fixed_limits(void) {
         static const struct {
                 int resource;
                 uint64_t value;
-        } limits[] = { { RLIMIT_CORE, 1 }, { RLIMIT_RTPRIO, 0 }, { RLIMIT_NICE, 0 }, { RLIMIT_SIGPENDING, 1024 },
+        } limits[] = { { RLIMIT_CORE, 1 }, { RLIMIT_RTPRIO, 0 }, { RLIMIT_SIGPENDING, 1024 },
                        { RLIMIT_MSGQUEUE, 128 << 10 } };
         for (size_t i = 0; i < RT_LEN(limits); i++)
                 if (set_limit(limits[i].resource, limits[i].value) < 0)
@@ -48,7 +48,8 @@ static int set_fixed_limits(void) {
 
 int rt_guest_limit(const struct retort_limits *limits, const struct rt_wire_arm *arm) {
         /* The keeper stops the box at cpu_ms exactly; this is for hosts where it only polls. */
-        if (set_limit(RLIMIT_CPU, limits->cpu_ms / 1000 + 2) < 0 || set_limit(RLIMIT_FSIZE, limits->file_bytes) < 0 ||
+        if (set_limit(RLIMIT_NICE, 0) < 0 || /* only now: see box/ahead.c */
+            set_limit(RLIMIT_CPU, limits->cpu_ms / 1000 + 2) < 0 || set_limit(RLIMIT_FSIZE, limits->file_bytes) < 0 ||
             set_limit(RLIMIT_NOFILE, limits->open_files) < 0)
                 return -1;
         if (active(arm, RT_BOX_CGROUP_PIDS))

@@ -17,6 +17,7 @@
 
 #include "base/fd.h"
 #include "base/util.h"
+#include "box/forkserver.h"
 #include "box/guest.h"
 #include "box/plan.h"
 
@@ -40,6 +41,14 @@ static void start_program(int socket, bool terminal, const int fds[RT_WIRE_MAX_F
         die_with(socket, errno);
 }
 
+/* A program that waits for what it is to run: it keeps this end of the socket, and says when it waits. All else is as for
+ * any program. */
+static void start_ahead(int socket, const int fds[RT_WIRE_MAX_FDS]) {
+        if (fds[RT_START_FDS] < 0 || dup2(socket, RT_FORKSERVER_SOCKET) < 0 || dup2(fds[RT_START_FDS], RT_FORKSERVER_LIBRARY) < 0)
+                die_with(socket, EINVAL);
+        start_program(socket, false, fds);
+}
+
 /* The parked process. Moves the socket out of the guest's descriptor 3 first. */
 static void park(const struct rt_wire_arm *arm) {
         int listener = -1;
@@ -58,6 +67,8 @@ static void park(const struct rt_wire_arm *arm) {
         int fds[RT_WIRE_MAX_FDS];
         if (rt_wire_receive(socket, &message, fds) != 1 || message.op != RT_GO || fds[RT_START_FDS - 1] < 0)
                 _exit(126);
+        if (message.bits & RT_START_AHEAD)
+                start_ahead(socket, fds); /* it limits itself when it has a program */
         if (rt_guest_limit(&message.limits, arm) < 0)
                 die_with(socket, errno);
         start_program(socket, message.bits & RT_START_TERMINAL, fds);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -314,25 +315,34 @@ static bool on_engine(struct rt_jailer *j, struct first_slot *first) {
         return known; /* else it says what no engine says */
 }
 
+static void bury_frozen(struct rt_jailer_frozen *frozen) {
+        (void)waitpid(frozen->pid, NULL, __WALL);
+        frozen->pid = 0;
+        frozen->pidfd = rt_close(frozen->pidfd);
+}
+
 /* Waits for the engine, or the end of a keeper or frozen interpreter. timeout_ms bounds it. False when the engine is gone. */
 static bool serve_once(struct rt_jailer *j, struct first_slot *first, int timeout_ms) {
         struct pollfd wait[1 + RT_JAILER_SLOTS + RT_JAILER_FROZEN] = { { .fd = first ? RT_JAILER_SOCKET : -1, .events = POLLIN } };
-        struct pollfd *frozen = wait + 1 + RT_JAILER_SLOTS;
+        unsigned who[RT_LEN(wait)]; /* only those that there are: poll refuses more than RLIMIT_NOFILE entries, used or not */
+        unsigned n = 1;
         for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
-                wait[i + 1] = (struct pollfd){ .fd = j->slots[i].keeper > 0 ? j->slots[i].pidfd : -1, .events = POLLIN };
-        for (unsigned i = 0; i < RT_JAILER_FROZEN; i++)
-                frozen[i] = (struct pollfd){ .fd = j->frozen[i].pid > 0 ? j->frozen[i].pidfd : -1, .events = POLLIN };
-        if (poll(wait, RT_LEN(wait), timeout_ms < 0 ? LOOK_MS : timeout_ms) < 0 && errno != EINTR)
-                return false;
-        for (unsigned i = 0; i < RT_JAILER_SLOTS; i++)
-                if (wait[i + 1].revents)
-                        bury(j, i);
-        for (unsigned i = 0; i < RT_JAILER_FROZEN; i++)
-                if (frozen[i].revents) {
-                        (void)waitpid(j->frozen[i].pid, NULL, __WALL);
-                        j->frozen[i].pid = 0;
-                        j->frozen[i].pidfd = rt_close(j->frozen[i].pidfd);
+                if (j->slots[i].keeper > 0) {
+                        who[n] = i;
+                        wait[n++] = (struct pollfd){ .fd = j->slots[i].pidfd, .events = POLLIN };
                 }
+        for (unsigned i = 0; i < RT_JAILER_FROZEN; i++)
+                if (j->frozen[i].pid > 0) {
+                        who[n] = RT_JAILER_SLOTS + i;
+                        wait[n++] = (struct pollfd){ .fd = j->frozen[i].pidfd, .events = POLLIN };
+                }
+        if (poll(wait, n, timeout_ms < 0 ? LOOK_MS : timeout_ms) < 0 && errno != EINTR)
+                return false;
+        for (unsigned i = 1; i < n; i++)
+                if (wait[i].revents && who[i] < RT_JAILER_SLOTS)
+                        bury(j, who[i]);
+                else if (wait[i].revents)
+                        bury_frozen(&j->frozen[who[i] - RT_JAILER_SLOTS]);
         while (reap_orphan(j) > 0) /* what a keeper left that was killed came to us, the subreaper */
                 continue;
         return !wait[0].revents || on_engine(j, first);
@@ -360,12 +370,27 @@ static void clean_up(struct rt_jailer *j) {
         rt_cgroup_base_close(&j->cgroups);
 }
 
+/* A box shows none of our own files; memory has no place, and can be loaded from anywhere. */
+static void open_forkserver(struct rt_jailer *j) {
+        enum { MOST = 8 << 20 };
+        rt_auto_free char *text = NULL;
+        size_t size = 0;
+        j->forkserver = open(j->options.forkserver, O_RDONLY | O_CLOEXEC);
+        if (j->forkserver >= 0 && rt_read_file_at(AT_FDCWD, j->options.forkserver, MOST, &text, &size, NULL) == 0)
+                j->library = rt_sealed_memfd("retort-forkserver", text, size);
+}
+
+/* With this a program that is started ahead can be made less urgent, and urgent again (box/ahead.c). Guests lose it. */
+static void allow_niceness(void) {
+        (void)setrlimit(RLIMIT_NICE, &(struct rlimit){ 20, 20 });
+}
+
 static int enter(struct rt_jailer *j, uint32_t *ret_lacking, struct retort_error *err) {
         j->init_exe = open(j->options.init, O_PATH | O_CLOEXEC);
         if (j->init_exe < 0 || access(j->options.runtimes, X_OK) < 0)
                 return rt_fail_errno(err, "cannot open %s", j->init_exe < 0 ? j->options.init : j->options.runtimes);
         if (j->options.forkserver)
-                j->forkserver = open(j->options.forkserver, O_RDONLY | O_CLOEXEC);
+                open_forkserver(j);
         rt_cgroup_base_open(&j->cgroups, j->options.disable, j->frozen_uid, &j->isolation);
         const enum rt_mechanism groups[] = { RT_BOX_CGROUP_MEMORY, RT_BOX_CGROUP_PIDS, RT_BOX_CGROUP_CPU };
         for (size_t i = 0; i < RT_LEN(groups); i++)
@@ -424,7 +449,7 @@ static void obey_stops(void) {
 }
 
 int rt_jailer_main(int argc, char **argv) {
-        struct rt_jailer j = { .root = geteuid() == 0, .max_slots = RT_JAILER_FEW_SLOTS, .init_exe = -1, .forkserver = -1 };
+        struct rt_jailer j = { .root = geteuid() == 0, .max_slots = RT_JAILER_FEW_SLOTS, .init_exe = -1, .forkserver = -1, .library = -1 };
         struct retort_error err = { 0 };
         struct first_slot first = { .socket = -1 };
         uint32_t lacking = 0;
@@ -437,6 +462,7 @@ int rt_jailer_main(int argc, char **argv) {
         if (forget_caller(&err) < 0 || rt_jailer_read_options(&j.options, argc, argv, &err) < 0)
                 return cannot_start(0, &err);
         obey_stops();
+        allow_niceness();
         survey(&j);
         int r = enter(&j, &lacking, &err);
         if (r == 0)

@@ -41,6 +41,7 @@ struct rt_jailer {
         } frozen[RT_JAILER_FROZEN];
         int init_exe;
         int forkserver; /* the library that freezes, or -1 */
+        int library;    /* a copy of it that boxes can load, or -1 */
         bool root; /* started with the host's root rights */
         unsigned max_slots; /* RT_JAILER_SLOTS, or where ids are scarce RT_JAILER_FEW_SLOTS */
         uint32_t first_uid;

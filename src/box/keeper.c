@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
+#include "box/ahead.h"
 #include "box/forked.h"
 #include "box/plan.h"
 #include "box/root.h"
@@ -47,16 +48,22 @@ static int limit_group(struct rt_keeper *k, struct retort_error *err) {
         return r;
 }
 
-static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, bool forked, struct retort_error *err) {
+/* The parked process is what the step was made for; a program that was started ahead may have ended meanwhile. */
+static bool is_armed(const struct rt_keeper *k, enum rt_start how) {
+        return k->parked && rt_keeper_start(k) == how && (how != RT_START_POOL || rt_ahead_waits(k));
+}
+
+static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, enum rt_start how, struct retort_error *err) {
         int r = rt_keeper_check_limits(k, &k->limits, err);
         if (r == 0 && k->used && plan->n_files > 0) /* a guest may have laid links where they would go */
                 r = rt_fail(err, RETORT_E_INPUT, "files come with the first step only");
-        if (r == 0 && (!k->parked || k->forked != forked)) {
-                r = forked && rt_forked_await_death(k, NULL) == 0 && rt_forked_box_is_clean(k) ? 0 : rt_keeper_kill_box(k, err);
+        if (r == 0 && !is_armed(k, how)) {
+                bool clean = how == RT_START_FORK && rt_forked_await_death(k, NULL) == 0 && rt_forked_box_is_clean(k);
+                r = clean ? 0 : rt_keeper_kill_box(k, err);
                 if (r == 0)
-                        r = rt_keeper_arm(k, forked, err);
-                if (r == 0 && k->forked != forked)
-                        r = rt_fail(err, RETORT_E_SYSTEM, "the interpreter could not be forked");
+                        r = rt_keeper_arm(k, how, err);
+                if (r == 0 && rt_keeper_start(k) != how)
+                        r = rt_fail(err, RETORT_E_SYSTEM, "the interpreter could not be %s", how == RT_START_FORK ? "forked" : "started ahead");
         }
         if (r == 0 && !k->used)
                 r = rt_keeper_private_fill(k, plan, k->limits.disk_bytes, err);
@@ -65,47 +72,9 @@ static int prepare_step(struct rt_keeper *k, const struct rt_plan *plan, bool fo
                 k->set.disk_bytes = k->limits.disk_bytes;
         if (r == 0)
                 r = limit_group(k, err);
-        if (r == 0 && forked)
+        if (r == 0 && how == RT_START_FORK)
                 rt_keeper_private_seal(k, plan);
         return r;
-}
-
-static void start(struct rt_keeper *k, struct rt_wire_message *message, const int fds[RT_WIRE_MAX_FDS]) {
-        struct retort_error err = { 0 };
-        struct rt_plan plan = { 0 };
-        uint64_t asked_ns = rt_now_ns();
-        k->limits = message->limits;
-        k->peak_processes = k->peak_rss_bytes = k->cpu_seen_ns = 0;
-        k->idle = false;
-        int r = rt_plan_map(fds[0], &plan, &err);
-        if (r == 0)
-                r = prepare_step(k, &plan, message->bits & RT_START_FORKED, &err);
-        k->report = (struct rt_box_report){ .ended_by = RT_END_LOST };
-        rt_plan_unmap(&plan);
-        if (r == 0) {
-                k->used = true;
-                k->n_steps++;
-                k->parked = false;
-                if (k->metered)
-                        k->before.cpu_ns = rt_cgroup_cpu_ns(&k->cgroup);
-                else
-                        rt_cgroup_read(&k->cgroup, true, &k->before);
-                message->op = RT_GO;
-                k->begun_ns = rt_now_ns();
-                if (rt_wire_send(rt_keeper_guest_socket(k), message, fds, RT_START_FDS) < 0)
-                        r = rt_fail_errno(&err, "cannot speak to the parked process");
-        }
-        for (unsigned i = 0; i < RT_WIRE_MAX_FDS; i++)
-                (void)rt_close(fds[i]);
-        if (r < 0) {
-                send_failure(k, &err);
-                return;
-        }
-        k->report.setup_ns = k->begun_ns - asked_ns;
-        rt_keeper_watch(k);
-        struct rt_wire_message end = { .op = RT_END };
-        end.report = k->report;
-        (void)rt_wire_send(k->engine, &end, NULL, 0);
 }
 
 /* Everything the kernel counts or keeps for the network, as a hash (FNV-1a). A guest that sends, or only tries to, leaves
@@ -128,9 +97,10 @@ static bool network_untouched(const struct rt_keeper *k) {
 }
 
 /* Everything a guest could have changed is destroyed and made anew. */
-static int renew(struct rt_keeper *k, bool forked, struct retort_error *err) {
-        bool clean = forked && rt_forked_await_death(k, NULL) == 0 && rt_forked_box_is_clean(k) && rt_keeper_private_untouched(k);
-        int r = clean ? 0 : rt_keeper_kill_box(k, err);
+static int renew(struct rt_keeper *k, enum rt_start how, struct retort_error *err) {
+        bool clean = how == RT_START_FORK && rt_forked_await_death(k, NULL) == 0 && rt_forked_box_is_clean(k) && rt_keeper_private_untouched(k);
+        bool fresh = how == RT_START_POOL && !k->used && k->parked && rt_keeper_start(k) == RT_START_COLD;
+        int r = clean || fresh ? 0 : rt_keeper_kill_box(k, err);
         if (r < 0)
                 return r;
         if (k->used && !network_untouched(k))
@@ -143,17 +113,64 @@ static int renew(struct rt_keeper *k, bool forked, struct retort_error *err) {
                 return rt_fail(err, RETORT_E_SYSTEM, "memory of the slot's guest is held elsewhere");
         k->used = k->used && r < 0;
         k->n_steps = 0;
-        return r < 0 ? r : rt_keeper_arm(k, forked, err);
+        return r < 0 ? r : rt_keeper_arm(k, how, err);
 }
 
-static void recycle(struct rt_keeper *k, bool forked) {
+static enum rt_start how_to_start(uint32_t bits, uint32_t forked, uint32_t ahead) {
+        return bits & forked ? RT_START_FORK : bits & ahead ? RT_START_POOL : RT_START_COLD;
+}
+
+static void start(struct rt_keeper *k, struct rt_wire_message *message, const int fds[RT_WIRE_MAX_FDS]) {
         struct retort_error err = { 0 };
-        bool as_new = !k->used && k->parked && k->forked == forked;
-        if (!as_new && renew(k, forked, &err) < 0) {
+        struct rt_plan plan = { 0 };
+        uint64_t asked_ns = rt_now_ns();
+        k->limits = message->limits;
+        k->peak_processes = k->peak_rss_bytes = k->cpu_seen_ns = 0;
+        k->idle = false;
+        int r = rt_plan_map(fds[0], &plan, &err);
+        if (r == 0)
+                r = prepare_step(k, &plan, how_to_start(message->bits, RT_START_FORKED, RT_START_AHEAD), &err);
+        k->report = (struct rt_box_report){ .ended_by = RT_END_LOST };
+        rt_plan_unmap(&plan);
+        if (r == 0) {
+                k->used = true;
+                k->n_steps++;
+                k->parked = false;
+                if (k->metered)
+                        k->before.cpu_ns = rt_cgroup_cpu_ns(&k->cgroup);
+                else
+                        rt_cgroup_read(&k->cgroup, true, &k->before);
+                message->op = RT_GO;
+                message->bits &= RT_START_TERMINAL;
+                k->begun_ns = rt_now_ns();
+                if (rt_wire_send(rt_keeper_guest_socket(k), message, fds, RT_START_FDS) < 0)
+                        r = rt_fail_errno(&err, "cannot speak to the parked process");
+                if (r == 0 && k->ahead && (r = rt_ahead_await_taken(k, &err)) < 0)
+                        (void)renew(k, RT_START_COLD, NULL); /* nobody has run: the step may be started once more */
+        }
+        for (unsigned i = 0; i < RT_WIRE_MAX_FDS; i++)
+                (void)rt_close(fds[i]);
+        if (r < 0) {
                 send_failure(k, &err);
                 return;
         }
-        struct rt_wire_message ready = { .op = RT_READY, .bits = k->forked ? RT_BOX_FORKED : 0 };
+        k->report.setup_ns = k->begun_ns - asked_ns;
+        rt_keeper_watch(k);
+        struct rt_wire_message end = { .op = RT_END };
+        end.report = k->report;
+        (void)rt_wire_send(k->engine, &end, NULL, 0);
+}
+
+static void recycle(struct rt_keeper *k, enum rt_start how) {
+        struct retort_error err = { 0 };
+        bool as_new = !k->used && k->parked && rt_keeper_start(k) == how && how != RT_START_POOL; /* which may be another's */
+        if (!as_new && renew(k, how, &err) < 0) {
+                send_failure(k, &err);
+                return;
+        }
+        struct rt_wire_message ready = { .op = RT_READY, .bits = (k->forked ? RT_BOX_FORKED : 0) | (k->ahead ? RT_BOX_AHEAD : 0) };
+        if (k->ahead)
+                ready.ahead = k->cost;
         (void)rt_wire_send(k->engine, &ready, NULL, 0);
 }
 
@@ -205,7 +222,7 @@ void rt_keeper_main(struct rt_keeper *k) {
         k->network_new = network_state(k);
         rt_forked_open(k);
         k->cpus = (unsigned)get_nprocs();
-        if (rt_keeper_private_make(k, &err) < 0 || try_limits(k, &err) < 0 || rt_keeper_arm(k, false, &err) < 0) {
+        if (rt_keeper_private_make(k, &err) < 0 || try_limits(k, &err) < 0 || rt_keeper_arm(k, RT_START_COLD, &err) < 0) {
                 send_failure(k, &err);
                 end(k, 1);
         }
@@ -219,15 +236,18 @@ void rt_keeper_main(struct rt_keeper *k) {
                         start(k, &message, fds);
                         continue;
                 }
-                if (message.op == RT_RECYCLE && fds[0] >= 0)
+                if (message.op == RT_RECYCLE && message.bits & RT_BOX_AHEAD)
+                        rt_ahead_take(k, rt_take_fd(&fds[0]), rt_take_fd(&fds[1]));
+                else if (message.op == RT_RECYCLE && fds[0] >= 0)
                         rt_forked_link(k, rt_take_fd(&fds[0]));
                 for (unsigned i = 0; i < RT_WIRE_MAX_FDS; i++)
                         (void)rt_close(fds[i]);
                 if (message.op == RT_RECYCLE)
-                        recycle(k, message.bits & RT_BOX_FORKED);
+                        recycle(k, how_to_start(message.bits, RT_BOX_FORKED, RT_BOX_AHEAD));
                 else if (message.op == RT_FETCH)
                         fetch(k);
-                else if (message.op != RT_KILL && message.op != RT_METER) /* one that crossed our END is late, not wrong */
+                else if (message.op != RT_KILL && message.op != RT_HURRY &&
+                         message.op != RT_METER) /* one that crossed our answer is late, not wrong */
                         end(k, 1);
         }
 }

@@ -35,6 +35,7 @@ struct rt_keeper {
         int init_pidfd;
         int init_socket;
         int listener; /* notifications of denied system calls */
+        int library;  /* what is loaded into programs that are started ahead, or -1 */
         int proc;     /* /proc that shows the box's processes */
         bool parked;
 
@@ -48,6 +49,13 @@ struct rt_keeper {
         pid_t guest;              /* its process, as we see it; 0: unknown */
         unsigned told;            /* how many calls of this guest's we were told of */
         uint32_t last_pid;        /* the last number in the box that went to the guest before or its threads */
+
+        /* a program that is started ahead: box/ahead.c */
+        int program; /* its plan, or -1 */
+        int words;   /* its stderr until it is parked, or -1 */
+        bool ahead;  /* the guest, parked or running, is it */
+        struct rt_ahead_cost cost;
+
         struct rt_private_seal {
                 bool valid;
                 uint64_t words[32]; /* what the private places looked like when the guest started */
@@ -81,8 +89,16 @@ void rt_keeper_main(struct rt_keeper *k) __attribute__((noreturn));
  * takes more than one call, the group is joined before this returns: the child must wait for a word. */
 pid_t rt_clone(uint64_t flags, int *ret_pidfd, int group);
 
-/* box/arm.c: a box with a parked process in it: a fork of the linked interpreter, or (also if that fails) a fresh one. */
-int rt_keeper_arm(struct rt_keeper *k, bool forked, struct retort_error *err);
+enum rt_start { RT_START_COLD, RT_START_FORK, RT_START_POOL };
+
+/* What the parked process, or the guest, is. */
+static inline enum rt_start rt_keeper_start(const struct rt_keeper *k) {
+        return k->forked ? RT_START_FORK : k->ahead ? RT_START_POOL : RT_START_COLD;
+}
+
+/* box/arm.c: a box with a parked process in it: a fork of the linked interpreter, the program that is started ahead, or (also
+ * if that fails) one that will become any program. */
+int rt_keeper_arm(struct rt_keeper *k, enum rt_start how, struct retort_error *err);
 /* box/arm.c: a box with nothing in it but its first process, and what that parks unless guests come from outside. */
 int rt_keeper_start_init(struct rt_keeper *k, bool guests_come, struct retort_error *err);
 /* box/arm.c: waits for one message of an op in the mask; ret_fd (may be NULL) takes its descriptor. */
@@ -131,15 +147,3 @@ void rt_keeper_private_measure(struct rt_keeper *k);
  * 0755 below the work directory is RETORT_E_INPUT. */
 enum { RT_FETCH_MAX_BYTES = 8 << 20 }; /* the keeper and the engine hold it outside of the guest's limits */
 int rt_keeper_fetch(struct rt_keeper *k, int *ret_plan, struct retort_error *err);
-
-/* box/procs.c: for hosts without cgroups: sums over the box's processes, from /proc. */
-struct rt_procs {
-        uint64_t cpu_ns;
-        uint64_t rss_bytes;
-        uint64_t threads;
-};
-void rt_procs_read(const struct rt_keeper *k, struct rt_procs *ret_procs);
-/* All processes and threads of a user that can be seen. */
-uint32_t rt_tasks_of_user(uid_t uid);
-/* Whether there is no such process any more; one that is dead and that nobody has waited for is none. */
-bool rt_process_gone(pid_t pid);

@@ -20,6 +20,7 @@
 #include "base/util.h"
 #include "box/keeper.h"
 #include "box/plan.h"
+#include "box/procs.h"
 #include "box/root.h"
 
 enum { MAX_DEPTH = 64, MAX_ENTRIES = 100000 };

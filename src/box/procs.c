@@ -15,7 +15,7 @@
 
 #include "base/fd.h"
 #include "base/util.h"
-#include "box/keeper.h"
+#include "box/procs.h"
 
 enum { MAX_PROCESSES = 4096 };
 

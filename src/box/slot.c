@@ -219,7 +219,7 @@ int rt_jailer_make_slot(struct rt_jailer *j, unsigned slot, struct rt_slot_place
                                .can_setuid = has(j, RT_BOX_OWN_UID),
                                .guest_uid = user_ns ? GUEST_INSIDE : keeper_uid + 1,
                                .private_fs = -1, .network = -1, .init_pidfd = -1, .init_socket = -1, .listener = -1,
-                               .proc = -1, .link = -1, .zygote = -1,
+                               .proc = -1, .link = -1, .zygote = -1, .library = j->library, .program = -1, .words = -1,
                                .spaces = { -1, -1, -1, -1 } };
         int pair[2], go[2];
         find_places(j, slot, &k.places);

@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "box/keeper.h"
+#include "box/procs.h"
 #include "box/seccomp.h"
 
 enum {
@@ -270,6 +271,8 @@ void rt_keeper_watch(struct rt_keeper *k) {
         struct rt_wire_exited exited = { 0 };
         k->report.filter_kills = k->listener < 0;
         int end = wait_for_end(k, &exited);
+        if (k->ahead)
+                exited.user_ns = exited.system_ns = 0; /* counted from its own start on; the group's were noted when it went */
         uint64_t ended_ns = end == RT_END_EXIT ? exited.at_ns : rt_now_ns();
         struct rt_meter after = k->before;
         rt_cgroup_read(&k->cgroup, exited.user_ns + exited.system_ns == 0, &after);

@@ -25,6 +25,8 @@ static size_t message_size(uint32_t op) {
         case RT_END:
         case RT_METERED:
                 return SIZE(report);
+        case RT_READY:
+                return SIZE(ahead);
         case RT_PARKED:
                 return SIZE(parked);
         case RT_ARM:
@@ -36,7 +38,8 @@ static size_t message_size(uint32_t op) {
         case RT_MAKE:
         case RT_KILL:
         case RT_RECYCLE:
-        case RT_READY:
+        case RT_HURRY:
+        case RT_TAKEN:
         case RT_FORKED:
         case RT_FETCH:
         case RT_FETCHED:

@@ -4,14 +4,17 @@
  *
  *   engine --(jail socket)--> jailer     MAKE, FREEZE             <-- HELLO, MADE, FAIL
  *   engine --(slot socket)--> keeper     START, KILL, RECYCLE,    <-- READY, END, FAIL,
- *                                        FETCH, METER                 FETCHED, METERED
- *   keeper --(init socket)--> init       ARM, GO                  <-- PARKED, BAD_EXEC, EXITED
+ *                                        FETCH, METER, HURRY          FETCHED, METERED
+ *   keeper --(init socket)--> init       ARM, GO                  <-- PARKED, TAKEN, BAD_EXEC, EXITED
  *
  * Where guests are forks of a frozen interpreter (src/pool), these besides:
  *
  *   engine --(its socket)--> frozen interpreter     LINK          <-- READY
  *   keeper --(link)--> frozen interpreter           FORK
  *   keeper --(zygote socket)--> zygote of the slot  ARM, GO       <-- READY, FAIL, FORKED, PARKED, BAD_EXEC, EXITED
+ *
+ * A program that is started ahead (src/pool/ahead.c) has the parked process's end of init's socket: it says PARKED once
+ * more, and waits for a second GO.
  *
  * A slot is thrown away by closing its socket. All are SOCK_SEQPACKET: a message arrives whole or not at all. A message has a fixed size for its op;
  * anything else ends the connection. Bulk (argv, environment, files) is in a sealed memfd: box/plan.h.
@@ -20,7 +23,7 @@
 
 #include <stdint.h>
 
-#include "box/box.h"
+#include "box/pooled.h"
 
 enum rt_wire_op {
         RT_HELLO = 1, /* jailer: what isolation there is */
@@ -45,6 +48,8 @@ enum rt_wire_op {
         RT_FORKED,    /* zygote: the process that it has forked, as it sees it */
         RT_METER,     /* engine: what has the step used? From now on it may use this: wall_ms and cpu_ms of limits */
         RT_METERED,   /* keeper: this, since START or the METER before */
+        RT_TAKEN,     /* a program that was started ahead: it has its GO, and the run begins */
+        RT_HURRY,     /* engine: somebody waits for the program that is being started ahead */
         RT_WIRE_OPS   /* one more than the last */
 };
 
@@ -57,14 +62,18 @@ enum { RT_FORK_DOORS = 3 }; /* at most: one for each control group controller */
 enum {
         RT_START_TERMINAL = 1, /* stdin is a terminal: make it the session's own */
         RT_START_FORKED = 2,   /* the program is for the interpreter that the parked process is a fork of */
+        RT_START_AHEAD = 4,    /* START: it is for the one that was started ahead; GO: start this one ahead, with the library
+                                  as one more descriptor */
 };
 enum {
         RT_METER_PEEK = 1, /* limits, and where they are counted from, stay */
         RT_METER_IDLE = 2, /* nothing is expected to happen: look seldom */
 };
 enum { RT_FORK_SLOT_GROUP = 1 }; /* FORK: before the doors comes the directory of the slot's group, version 2 */
-enum { RT_BOX_FORKED = 1 };       /* RECYCLE: park a fork of the linked interpreter; READY: one is parked.
-                                     RECYCLE's descriptor: a new link */
+enum {
+        RT_BOX_FORKED = 1, /* RECYCLE: park a fork of the linked interpreter; READY: one is parked. RECYCLE's descriptor: a new link */
+        RT_BOX_AHEAD = 2,  /* the same for a program that is started ahead. RECYCLE's descriptors: its plan, its stderr */
+};
 
 /* Who the parked process becomes, and under what. */
 struct rt_wire_arm {
@@ -111,6 +120,7 @@ struct rt_wire_message {
                 struct rt_wire_arm arm;            /* ARM, FORK */
                 struct rt_wire_exited exited;      /* EXITED, BAD_EXEC */
                 struct rt_wire_parked parked;      /* PARKED of a zygote's guest */
+                struct rt_ahead_cost ahead;        /* READY */
         };
 };
 

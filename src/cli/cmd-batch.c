@@ -188,7 +188,7 @@ const struct rt_cmd rt_cmd_batch = {
         .text = "Reads requests (as POST /v1/runs takes them), one JSON object a line, from FILE or stdin, and writes "
                 "the outcome of each as a line of JSON, in the order of the requests. A line that is no request that "
                 "can be run gets {\"line\": number, \"error\": why}, and the exit status is then 1.\n\n"
-                "Interpreters are frozen and forked: with --warm before the first line, else when a language is first "
+                "Interpreters are frozen and forked, or started ahead: with --warm before the first line, else when a language is first "
                 "asked for.",
         .opts = options,
         .target_size = sizeof(struct batch_opts),

@@ -62,7 +62,7 @@ static const struct rt_opt options[] = {
           .choices = RT_ISOLATION_CHOICES },
         { 0, "without", "NAMES", "do without these isolation mechanisms, as doctor names them: to try the "
           "fallbacks", RT_OPT_TEXT, AT(without) },
-        { 0, "warm", NULL, "freeze the language's interpreter first, and run a fork of it: how a server runs programs", RT_OPT_FLAG,
+        { 0, "warm", NULL, "freeze the language's interpreter first and run a fork of it, or start it ahead: how a server runs programs", RT_OPT_FLAG,
           AT(warm) },
         { 'q', "quiet", NULL, "print no summary", RT_OPT_FLAG, AT(quiet) },
         { 0 },

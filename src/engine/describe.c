@@ -52,7 +52,8 @@ static json_t *describe_warm(retort_engine *engine, const struct rt_runtime *run
         (void)pthread_mutex_lock(&engine->lock);
         size_t kind = rt_engine_runtime_index(engine, runtime) + (runner ? RT_ENGINE_MAX_RUNTIMES : 0);
         const struct rt_warm *w = &engine->warm[kind];
-        json_t *made = json_pack("{s:s, s:s}", "state", w->frozen ? "frozen" : w->starting ? "starting" : w->failures ? "failed" : "cold", "reason", w->why);
+        bool pooled = w->pool.ahead && rt_engine_pool_target(engine, (int)kind) > 0;
+        json_t *made = json_pack("{s:s, s:s}", "state", w->frozen ? "frozen" : pooled ? "pool" : w->starting ? "starting" : w->failures ? "failed" : "cold", "reason", w->why);
         (void)pthread_mutex_unlock(&engine->lock);
         return made;
 }

@@ -86,6 +86,8 @@ int retort_engine_open(retort_engine **ret_engine, const struct retort_config *c
         engine->max_slots = at_most(config->slots ? config->slots : 2 * cpus, RT_ENGINE_MAX_SLOTS);
         engine->warm_slots = config->no_warm ? 0 : at_most(config->warm_slots ? config->warm_slots : cpus, engine->max_slots);
         engine->freeze = engine->warm_slots > 0;
+        engine->cpus = cpus;
+        engine->pool_bytes = (uint64_t)get_phys_pages() * (uint64_t)sysconf(_SC_PAGESIZE) / RT_ENGINE_POOL_PART;
         set_ceilings(&engine->ceilings, &config->ceilings);
         int r = open_jail(engine, config, err);
         if (r == 0)

@@ -10,10 +10,11 @@
 
 #include "base/arena.h"
 #include "box/box.h"
+#include "engine/warm.h"
 #include "lang/lang.h"
 #include "retort.h"
 
-enum { RT_ENGINE_MAX_SLOTS = 128, RT_ENGINE_MAX_CONTEXTS = 1024, RT_ENGINE_MAX_RUNTIMES = 256 };
+enum { RT_ENGINE_MAX_SLOTS = 128, RT_ENGINE_MAX_CONTEXTS = 1024, RT_ENGINE_MAX_RUNTIMES = 256, RT_ENGINE_POOL_PART = 16 /* of the host's memory */ };
 
 /* What is known of a runtime's toolchain; filled by box/toolchain.c. */
 struct rt_toolchain {
@@ -21,24 +22,9 @@ struct rt_toolchain {
         char version[64];
 };
 
-/* What a slot holds: a fork for the programs of the runtime of that number; RT_ENGINE_MAX_RUNTIMES more: for its contexts;
- * or none. */
+/* What a slot holds: a fork, or what was started ahead, for the programs of the runtime of that number;
+ * RT_ENGINE_MAX_RUNTIMES more: a fork for its contexts; or none. */
 enum { RT_KIND_COLD = -1, RT_ENGINE_KINDS = 2 * RT_ENGINE_MAX_RUNTIMES };
-
-/* The frozen interpreter of a kind. */
-struct rt_warm {
-        struct rt_frozen *frozen; /* NULL: none */
-        bool starting;            /* a thread of ours starts one */
-        bool asked;               /* somebody wants one */
-        unsigned failures;        /* in a row */
-        uint64_t tried_ns;        /* when the last one was started */
-        uint64_t used_ns;         /* when a request last wanted a fork */
-        uint64_t forks;           /* guests that this one's zygotes made, about */
-        uint64_t epoch;           /* of the compile cache when it was started; another one: its compiler may have changed */
-        uint64_t epoch_now;       /* and when a request last wanted a fork */
-        uint32_t stale;           /* the serial of the last one that was let go for that: no fork of it may be used any more */
-        char why[256];            /* the last failure */
-};
 
 struct rt_ready_slot {
         struct rt_slot *slot;
@@ -51,6 +37,8 @@ struct retort_engine {
         struct retort_limits ceilings;
         unsigned max_slots;
         unsigned warm_slots;
+        unsigned cpus;
+        uint64_t pool_bytes; /* what interpreters that were started ahead may hold, all together */
         bool freeze; /* interpreters may be frozen: those in may_warm, or any */
         bool may_warm[RT_ENGINE_KINDS];
         const char *missing[RT_BOX_MECHANISMS]; /* names of what is not active, for every outcome */
@@ -67,6 +55,8 @@ struct retort_engine {
         unsigned n_idle;
         struct rt_ready_slot dirty[RT_ENGINE_MAX_SLOTS];
         unsigned n_dirty;
+        struct rt_ready_slot awaited; /* the one that the housekeeper waits for; slot NULL: none */
+        bool awaited_for_run;         /* so does a run, which will have it */
         unsigned n_slots; /* idle, dirty, in use, or being made */
         unsigned n_used;  /* held by runs: at most max_slots */
         unsigned n_lent;  /* held by contexts: at most RT_ENGINE_MAX_CONTEXTS */
@@ -75,6 +65,7 @@ struct retort_engine {
         struct rt_toolchain toolchains[RT_ENGINE_MAX_RUNTIMES];
         struct rt_warm warm[RT_ENGINE_KINDS];
         unsigned n_frozen;
+        unsigned n_pools; /* runtimes that have one */
         struct rt_cache *cache; /* NULL: nothing is kept */
         char *runtimes_dir;
 };
@@ -99,8 +90,10 @@ struct rt_run {
 int rt_engine_slots_open(struct retort_engine *engine, struct retort_error *err);
 void rt_engine_slots_close(struct retort_engine *engine);
 /* Waits for a slot, if it can be one that holds a fork of this kind; RETORT_E_CLOSED when the run is cancelled or the
- * engine closes meanwhile. *ret_start is "parked", "fork" or "cold". */
+ * engine closes meanwhile. *ret_start is "parked", "fork", "pool" or "cold". */
 int rt_engine_slot_take(struct rt_run *run, int kind, struct rt_slot **ret_slot, const char **ret_start, struct retort_error *err);
+/* With the lock held: how many slots are ready, or nearly so, that are of this kind. */
+unsigned rt_engine_count_kind(const struct retort_engine *engine, int kind);
 /* Gives it back to be recycled, so that it holds a fork of this kind again, or thrown away if anything odd happened in it. */
 void rt_engine_slot_give(struct retort_engine *engine, struct rt_slot *slot, int kind, bool odd);
 

@@ -66,6 +66,7 @@ struct step_state {
         const struct rt_box_isolation *isolation; /* the outcome's own copy: it outlives the engine */
         struct rt_cache_ask ask;   /* what the compile cache says */
         int kind;                  /* what the slot holds a fork of, or RT_KIND_COLD */
+        bool ahead;                /* it holds what was started ahead, not a fork */
         bool odd;                  /* the slot must not be used again */
         bool again;                /* this step is begun once more */
 };
@@ -185,7 +186,8 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
         if (r < 0)
                 return r;
         bool forked = s->kind != RT_KIND_COLD && step->fork_argv;
-        struct rt_slot_step start = { .argv = forked ? step->fork_argv : step->argv, .forked = forked, .env = step->env, .limits = step->limits,
+        struct rt_slot_step start = { .argv = forked ? step->fork_argv : step->argv, .forked = forked && !s->ahead,
+                                      .ahead = forked && s->ahead, .env = step->env, .limits = step->limits,
                                       .files = first ? s->plan->files : NULL,
                                       .n_files = first ? s->plan->n_files : 0,
                                       .made = compiled ? compiled->files : NULL,
@@ -210,8 +212,10 @@ static int run_step(struct step_state *s, size_t index, struct retort_error *err
 static int run_steps(struct step_state *s, struct retort_error *err) {
         for (size_t i = 0; i < s->plan->n_steps; i++) {
                 int r = i == 0 && s->ask.found ? repeat_compiler(s, err) : run_step(s, i, err);
-                if (r == RETORT_E_SYSTEM && i > 0 && s->kind != RT_KIND_COLD && s->plan->steps[i].fork_argv) { /* the interpreter died after the step before */
+                if (r == RETORT_E_SYSTEM && (i > 0 || s->ahead) && s->kind != RT_KIND_COLD && s->plan->steps[i].fork_argv) { /* the interpreter died after the step before */
                         s->kind = RT_KIND_COLD;
+                        s->ahead = false;
+                        s->made->pub.start = i > 0 ? s->made->pub.start : "cold";
                         s->again = true;
                         r = run_step(s, i, err);
                 }
@@ -355,7 +359,10 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         s.kind = forks ? rt_engine_warm_kind(run->engine, plan.runtime, false) : RT_KIND_COLD;
         made->pub.start = "cold";
         r = s.steps && s.isolation ? rt_engine_slot_take(run, s.kind, &slot, &made->pub.start, err) : rt_fail_nomem(err);
-        if (slot && !rt_engine_warm_current(run->engine, s.kind, slot)) {
+        int wanted = s.kind; /* what the slot is to hold next */
+        bool pooled = rt_runtime_is_pooled(plan.runtime);
+        s.ahead = pooled && slot && strcmp(made->pub.start, "pool") == 0;
+        if (slot && (pooled ? !s.ahead : !rt_engine_warm_current(run->engine, s.kind, slot))) {
                 s.kind = RT_KIND_COLD;
                 made->pub.start = "cold";
         }
@@ -375,7 +382,7 @@ int rt_engine_run(struct rt_run *run, struct retort_outcome **ret_outcome, struc
         else if (r < 0)
                 host_failed(&s, err);
         r = finish(&s, &plan, ret_outcome);
-        run->held = (struct rt_ready_slot){ slot, s.kind };
+        run->held = (struct rt_ready_slot){ slot, pooled ? wanted : s.kind };
         run->odd = s.odd;
         rt_cache_done(&s.ask);
         return r;

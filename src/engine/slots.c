@@ -2,7 +2,7 @@
  *
  * Boxes ready before they are asked for, and made as new behind the runs' backs. Every slot is in exactly one place:
  * idle, dirty, or with the thread that uses, makes or recycles it; n_slots counts them all. A slot is of a kind: it holds a
- * fork of some frozen interpreter, or (cold) a process that will become any program. It keeps the kind that it was last used as, so that
+ * fork of some frozen interpreter, an interpreter that was started ahead (engine/pools.c), or (cold) a process that will become any program. It keeps the kind that it was last used as, so that
  * what is asked for often is there; one of another kind is made over when it is needed.
  */
 #include <errno.h>
@@ -52,7 +52,7 @@ void rt_engine_slots_close(struct retort_engine *engine) {
 
 /* ---- with the lock held ---- */
 
-enum { ANY_KIND = -2 };
+enum { ANY_KIND = -2, NO_POOL = -3 };
 
 static void tell_waiting(struct retort_engine *engine) {
         if (engine->n_waiting > 0)
@@ -67,27 +67,27 @@ static struct rt_ready_slot take_out(struct rt_ready_slot *list, unsigned *n, un
 }
 
 /* The first of this kind. False: none. */
-static bool take_kind(struct rt_ready_slot *list, unsigned *n, int kind, struct rt_ready_slot *ret) {
+static bool take_kind(const struct retort_engine *engine, struct rt_ready_slot *list, unsigned *n, int kind, struct rt_ready_slot *ret) {
         for (unsigned i = 0; i < *n; i++)
-                if (kind == ANY_KIND || list[i].kind == kind) {
+                if (kind == ANY_KIND || (kind == NO_POOL && !rt_engine_is_pool(engine, list[i].kind)) || list[i].kind == kind) {
                         *ret = take_out(list, n, i);
                         return true;
                 }
         return false;
 }
 
-static unsigned count_kind(const struct retort_engine *engine, int kind) {
+unsigned rt_engine_count_kind(const struct retort_engine *engine, int kind) {
         unsigned n = 0;
         for (unsigned i = 0; i < engine->n_idle; i++)
                 n += engine->idle[i].kind == kind;
         for (unsigned i = 0; i < engine->n_dirty; i++)
                 n += engine->dirty[i].kind == kind;
-        return n;
+        return n + (engine->awaited.slot && engine->awaited.kind == kind);
 }
 
 /* Those in use, and beside them as many of each kind as are kept ready. */
 static unsigned most_slots(const struct retort_engine *engine) {
-        unsigned most = engine->max_slots + engine->warm_slots * engine->n_frozen;
+        unsigned most = engine->max_slots + engine->warm_slots * engine->n_frozen + rt_engine_pool_targets(engine);
         return (most < RT_ENGINE_MAX_SLOTS ? most : RT_ENGINE_MAX_SLOTS) + engine->n_lent;
 }
 
@@ -97,20 +97,24 @@ static void await_slot(struct retort_engine *engine, struct rt_ready_slot *s) {
         (void)pthread_mutex_unlock(&engine->lock);
         if (rt_slot_await(s->slot, NULL) < 0)
                 s->slot = rt_slot_free(s->slot);
-        else if (!rt_slot_forked(s->slot))
+        else if (!rt_slot_forked(s->slot) && !rt_slot_ahead(s->slot, NULL))
                 s->kind = RT_KIND_COLD;
         (void)pthread_mutex_lock(&engine->lock);
         if (!s->slot)
                 engine->n_slots--;
-        else if (s->kind != wanted)
+        if (rt_engine_is_pool(engine, wanted))
+                rt_engine_pool_result(engine, wanted, s->slot);
+        else if (s->slot && s->kind != wanted)
                 rt_engine_warm_missed(engine, wanted);
 }
 
 /* Begins to make a slot hold what this kind holds. */
 static void begin_recycle(struct retort_engine *engine, struct rt_ready_slot *s, int kind) {
-        struct rt_frozen *frozen = rt_engine_frozen(engine, kind);
-        s->kind = frozen ? kind : RT_KIND_COLD;
-        if (rt_slot_recycle(s->slot, frozen, NULL) < 0) {
+        bool pool = rt_engine_is_pool(engine, kind);
+        struct rt_frozen *frozen = pool ? NULL : rt_engine_frozen(engine, kind);
+        s->kind = pool || frozen ? kind : RT_KIND_COLD;
+        int r = pool ? rt_slot_recycle_ahead(s->slot, engine->warm[kind].pool.ahead, NULL) : rt_slot_recycle(s->slot, frozen, NULL);
+        if (r < 0) {
                 s->slot = rt_slot_free(s->slot);
                 engine->n_slots--;
         }
@@ -118,7 +122,9 @@ static void begin_recycle(struct retort_engine *engine, struct rt_ready_slot *s,
 
 static void recycle_one(struct retort_engine *engine) {
         struct rt_ready_slot s = take_out(engine->dirty, &engine->n_dirty, 0);
+        engine->awaited = s;
         await_slot(engine, &s);
+        engine->awaited.slot = NULL;
         if (s.slot)
                 engine->idle[engine->n_idle++] = s;
         tell_waiting(engine);
@@ -138,7 +144,8 @@ static int make_slot(struct retort_engine *engine, struct rt_ready_slot *ret, st
 
 static bool make_one(struct retort_engine *engine, int kind) {
         struct rt_ready_slot s;
-        bool made = make_slot(engine, &s, NULL) == 0;
+        bool spare = kind != RT_KIND_COLD && rt_engine_count_kind(engine, RT_KIND_COLD) > engine->warm_slots;
+        bool made = (spare && take_kind(engine, engine->idle, &engine->n_idle, RT_KIND_COLD, &s)) || make_slot(engine, &s, NULL) == 0;
         if (made && kind != RT_KIND_COLD)
                 begin_recycle(engine, &s, kind);
         if (made && s.slot && s.kind != RT_KIND_COLD)
@@ -149,17 +156,43 @@ static bool make_one(struct retort_engine *engine, int kind) {
         return made;
 }
 
+/* How many of a kind are to be ready. */
+static unsigned target(const struct retort_engine *engine, int kind) {
+        if (rt_engine_is_pool(engine, kind))
+                return rt_engine_pool_may_refill(engine) ? rt_engine_pool_target(engine, kind) : 0;
+        return kind == RT_KIND_COLD || engine->warm[kind].frozen ? engine->warm_slots : 0;
+}
+
 /* A kind of which fewer are ready than should be. */
 static bool find_scarce(const struct retort_engine *engine, int *ret_kind) {
-        unsigned left = engine->n_frozen + 1;
+        unsigned left = engine->n_frozen + engine->n_pools + 1;
         for (int kind = RT_KIND_COLD; kind < RT_ENGINE_KINDS && left > 0; kind++) {
-                if (kind != RT_KIND_COLD && !engine->warm[kind].frozen)
+                if (kind != RT_KIND_COLD && !engine->warm[kind].frozen && !rt_engine_is_pool(engine, kind))
                         continue;
                 left--;
-                if (count_kind(engine, kind) < engine->warm_slots) {
+                if (rt_engine_count_kind(engine, kind) < target(engine, kind)) {
                         *ret_kind = kind;
                         return true;
                 }
+        }
+        return false;
+}
+
+/* An interpreter that was started ahead and is not wanted any more goes, and its slot too, if there are enough of the cold. */
+static bool trim_one(struct retort_engine *engine) {
+        for (int kind = 0; kind < RT_ENGINE_MAX_RUNTIMES && engine->n_pools > 0; kind++) {
+                struct rt_ready_slot s;
+                if (rt_engine_pool_excess(engine, kind) == 0 || !take_kind(engine, engine->idle, &engine->n_idle, kind, &s))
+                        continue;
+                if (rt_engine_count_kind(engine, RT_KIND_COLD) < engine->warm_slots) {
+                        begin_recycle(engine, &s, RT_KIND_COLD);
+                } else {
+                        s.slot = rt_slot_free(s.slot);
+                        engine->n_slots--;
+                }
+                if (s.slot)
+                        engine->dirty[engine->n_dirty++] = s;
+                return true;
         }
         return false;
 }
@@ -192,8 +225,8 @@ static void *keep_house(void *argument) {
                         recycle_one(engine);
                 } else if (can_make && engine->n_slots < most_slots(engine) && find_scarce(engine, &kind)) {
                         can_make = make_one(engine, kind);
-                } else {
-                        if (engine->n_frozen > 0)
+                } else if (!trim_one(engine)) {
+                        if (engine->n_frozen + engine->n_pools > 0)
                                 wait_for(engine, &engine->chores, AGE_MS);
                         else
                                 (void)pthread_cond_wait(&engine->chores, &engine->lock);
@@ -209,35 +242,60 @@ static void *keep_house(void *argument) {
 /* A slot of any kind; a ready one before one that is nearly so, and that before a new one. */
 static int take_any(struct retort_engine *engine, struct rt_ready_slot *ret, struct retort_error *err) {
         for (;;) {
-                if (take_kind(engine->idle, &engine->n_idle, RT_KIND_COLD, ret) ||
-                    take_kind(engine->idle, &engine->n_idle, ANY_KIND, ret))
+                if (take_kind(engine, engine->idle, &engine->n_idle, RT_KIND_COLD, ret) ||
+                    take_kind(engine, engine->idle, &engine->n_idle, NO_POOL, ret))
                         return 0;
-                if (take_kind(engine->dirty, &engine->n_dirty, ANY_KIND, ret)) {
+                if (take_kind(engine, engine->dirty, &engine->n_dirty, NO_POOL, ret)) {
                         await_slot(engine, ret);
                         if (ret->slot)
                                 return 0;
                 } else if (engine->n_slots < most_slots(engine)) {
                         return make_slot(engine, ret, err);
+                } else if (take_kind(engine, engine->idle, &engine->n_idle, ANY_KIND, ret)) {
+                        return 0; /* dear, and wasted */
+                } else if (take_kind(engine, engine->dirty, &engine->n_dirty, ANY_KIND, ret)) {
+                        rt_slot_hurry(ret->slot);
+                        await_slot(engine, ret);
+                        if (ret->slot)
+                                return 0;
                 } else {
                         wait_a_little(engine); /* the last is in the housekeeper's hands */
                 }
         }
 }
 
+/* The housekeeper has the one that will be ready first, and this run is the only one that wants it. */
+static bool take_awaited(struct retort_engine *engine, int kind, struct rt_ready_slot *ret) {
+        if (!engine->awaited.slot || engine->awaited.kind != kind || engine->awaited_for_run)
+                return false;
+        struct rt_slot *slot = engine->awaited.slot;
+        engine->awaited_for_run = true;
+        rt_slot_hurry(slot);
+        while (engine->awaited.slot == slot)
+                wait_a_little(engine);
+        engine->awaited_for_run = false;
+        return take_kind(engine, engine->idle, &engine->n_idle, kind, ret);
+}
+
 static int take_slot(struct retort_engine *engine, int kind, struct rt_ready_slot *ret, const char **ret_start,
                      struct retort_error *err) {
-        *ret_start = kind == RT_KIND_COLD ? "cold" : "parked";
-        if (take_kind(engine->idle, &engine->n_idle, kind, ret))
+        bool pool = rt_engine_is_pool(engine, kind);
+        *ret_start = kind == RT_KIND_COLD ? "cold" : pool ? "pool" : "parked";
+        if (take_kind(engine, engine->idle, &engine->n_idle, kind, ret))
                 return 0;
-        if (kind != RT_KIND_COLD && take_kind(engine->dirty, &engine->n_dirty, kind, ret)) {
+        if (kind != RT_KIND_COLD && take_kind(engine, engine->dirty, &engine->n_dirty, kind, ret)) {
+                if (pool) /* it has begun to start: nothing else would be sooner */
+                        rt_slot_hurry(ret->slot);
                 await_slot(engine, ret);
                 if (ret->slot && ret->kind == kind)
                         return 0;
+        } else if (pool && take_awaited(engine, kind, ret)) {
+                return 0;
         } else {
                 ret->slot = NULL;
         }
         int r = ret->slot ? 0 : take_any(engine, ret, err);
-        if (r < 0 || kind == RT_KIND_COLD)
+        if (r < 0 || kind == RT_KIND_COLD || pool)
                 return r;
         *ret_start = "fork";
         if (ret->kind != kind) {
@@ -273,7 +331,7 @@ int rt_engine_slot_take(struct rt_run *run, int kind, struct rt_slot **ret_slot,
         }
         (void)pthread_mutex_unlock(&engine->lock);
         *ret_slot = taken.slot;
-        if (r == 0 && (kind == RT_KIND_COLD || !rt_slot_forked(taken.slot)))
+        if (r == 0 && (kind == RT_KIND_COLD || taken.kind != kind || !(rt_slot_forked(taken.slot) || rt_slot_ahead(taken.slot, NULL))))
                 *ret_start = "cold";
         return r;
 }
@@ -303,7 +361,8 @@ int rt_engine_slot_lend(struct retort_engine *engine, int kind, struct rt_slot *
 /* With the lock held: back to be made as new, or thrown away. */
 static void take_back(struct retort_engine *engine, struct rt_ready_slot s, bool keep) {
         if (keep) {
-                begin_recycle(engine, &s, s.kind);
+                bool enough = rt_engine_is_pool(engine, s.kind) && rt_engine_count_kind(engine, s.kind) >= target(engine, s.kind);
+                begin_recycle(engine, &s, enough ? RT_KIND_COLD : s.kind);
         } else {
                 s.slot = rt_slot_free(s.slot);
                 engine->n_slots--;
@@ -311,6 +370,9 @@ static void take_back(struct retort_engine *engine, struct rt_ready_slot s, bool
         if (s.slot)
                 engine->dirty[engine->n_dirty++] = s; /* whoever wants it waits for it; nobody else needs to know */
         else
+                (void)pthread_cond_signal(&engine->chores);
+        int scarce;
+        if (engine->n_pools > 0 && find_scarce(engine, &scarce)) /* it waited for a processor */
                 (void)pthread_cond_signal(&engine->chores);
         tell_waiting(engine);
 }

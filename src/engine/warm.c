@@ -2,6 +2,7 @@
  *
  * Frozen interpreters: started behind the runs' backs when a language is first asked for (those requests are run by a fresh
  * interpreter), renewed when old or much used, replaced when they die, let go when nobody wants them. A run never waits for one.
+ * Those that are started ahead instead are engine/pools.c's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,12 +94,14 @@ static void *freeze(void *argument) {
         return NULL;
 }
 
+bool rt_engine_warm_resting(const struct rt_warm *w) {
+        return w->failures >= MAX_FAILURES || (w->failures > 0 && rt_now_ns() - w->tried_ns < seconds(RETRY_S << (w->failures - 1)));
+}
+
 /* With the lock held. */
 static void start(struct retort_engine *engine, int kind) {
         struct rt_warm *w = &engine->warm[kind];
-        uint64_t now = rt_now_ns();
-        if (!engine->freeze || w->starting || engine->closing || w->failures >= MAX_FAILURES ||
-            (w->failures > 0 && now - w->tried_ns < seconds(RETRY_S << (w->failures - 1))))
+        if (!engine->freeze || w->starting || engine->closing || rt_engine_warm_resting(w))
                 return;
         pthread_t thread;
         struct freezing *f = malloc(sizeof *f);
@@ -106,7 +109,7 @@ static void start(struct retort_engine *engine, int kind) {
                 return;
         *f = (struct freezing){ engine, kind, w->epoch_now };
         w->starting = true;
-        w->tried_ns = now;
+        w->tried_ns = rt_now_ns();
         engine->n_asking++;
         if (rt_engine_thread(&thread, freeze, f) == 0) {
                 (void)pthread_detach(thread);
@@ -126,6 +129,8 @@ int rt_engine_warm_kind(struct retort_engine *engine, const struct rt_runtime *r
         int kind = kind_of(engine, runtime, runner);
         if (!engine->freeze || !engine->may_warm[kind] || !rt_runtime_can_warm(runtime, runner))
                 return RT_KIND_COLD;
+        if (!runner && rt_runtime_is_pooled(runtime))
+                return rt_engine_pool_kind(engine, runtime, kind);
         uint64_t epoch = 0;
         bool steady = runner || !engine->cache || !rt_runtime_cache(runtime) || rt_cache_steady(engine->cache, (size_t)kind, &epoch);
         (void)pthread_mutex_lock(&engine->lock);
@@ -166,7 +171,7 @@ int rt_engine_warm_open(struct retort_engine *engine, const char *languages, str
                 if (!runtime)
                         return rt_wrap(err, err->code, "warm");
                 if (!rt_runtime_can_warm(runtime, runner))
-                        return rt_fail(err, RETORT_E_INPUT, "warm: %s cannot be frozen", name);
+                        return rt_fail(err, RETORT_E_INPUT, "warm: %s cannot be kept warm", name);
                 engine->may_warm[kind_of(engine, runtime, runner)] = true;
                 (void)rt_engine_warm_kind(engine, runtime, runner);
         }
@@ -182,10 +187,12 @@ int retort_engine_warm(retort_engine *engine, const char *language, int timeout_
                 return err->code;
         int kind = kind_of(engine, runtime, runner);
         if (!engine->freeze || !engine->may_warm[kind] || !rt_runtime_can_warm(runtime, runner))
-                return rt_fail(err, RETORT_E_INPUT, "%s is not to be frozen here", language);
+                return rt_fail(err, RETORT_E_INPUT, "%s is not to be kept warm here", language);
         uint64_t deadline = rt_now_ns() + (uint64_t)(timeout_ms < 0 || timeout_ms > START_MS ? START_MS : timeout_ms) * 1000000u;
         const struct rt_warm *w = &engine->warm[kind];
         bool have = rt_engine_warm_kind(engine, runtime, runner) == kind;
+        if (!runner && rt_runtime_is_pooled(runtime))
+                return rt_engine_pool_await(engine, kind, deadline, err);
         (void)pthread_mutex_lock(&engine->lock);
         while (!have && w->starting && rt_now_ns() < deadline && !engine->closing) {
                 struct timespec until;
@@ -244,6 +251,8 @@ void rt_engine_warm_age(struct retort_engine *engine) {
 }
 
 void rt_engine_warm_close(struct retort_engine *engine) {
-        for (int kind = 0; kind < RT_ENGINE_KINDS; kind++)
+        for (int kind = 0; kind < RT_ENGINE_KINDS; kind++) {
                 let_go(engine, &engine->warm[kind]);
+                engine->warm[kind].pool.ahead = rt_ahead_free(engine->warm[kind].pool.ahead);
+        }
 }

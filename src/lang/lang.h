@@ -70,8 +70,9 @@ struct rt_lang_step {
         const char *const *argv; /* NULL-terminated; argv[0] is an absolute path, or relative to the work directory */
         const char *const *env;  /* NULL-terminated "NAME=VALUE"; the whole environment */
         struct retort_limits limits; /* resolved: every member is set and at most its ceiling */
-        /* What a fork of the runtime's frozen interpreter is told in place of argv: the program's file and its arguments.
-         * NULL: only a fresh interpreter can do this step. With a fork_argv for its run step a plan has one for every step. */
+        /* What a fork of the runtime's frozen interpreter, or the one that was started ahead, is told in place of argv: the program's
+         * file and its arguments. NULL: only a fresh interpreter can do this step. With a fork_argv for its run step a plan has
+         * one for every step. */
         const char *const *fork_argv;
 };
 
@@ -87,9 +88,11 @@ struct rt_lang_plan {
 
 /* Whether it runs whole programs: one that does not has a runner, and is for contexts only. */
 bool rt_runtime_has_programs(const struct rt_runtime *runtime);
-/* Whether the runtime's interpreter can be frozen: that of its programs, or of its contexts. */
+/* Whether the runtime's interpreter can be frozen, or started ahead: that of its programs, or of its contexts; whether that of its
+ * programs is started ahead. */
 bool rt_runtime_can_warm(const struct rt_runtime *runtime, bool runner);
-/* The interpreter that is to be frozen, as a step whose name is "warm". RETORT_E_NO_RUNTIME when it is not installed. */
+bool rt_runtime_is_pooled(const struct rt_runtime *runtime);
+/* The interpreter that is to be frozen or started ahead, as a step whose name is "warm". RETORT_E_NO_RUNTIME when it is not installed. */
 int rt_lang_warm(const struct rt_runtime *runtime, bool runner, const struct rt_lang_places *places,
                  const struct retort_limits *ceilings, struct rt_arena *arena, struct rt_lang_step *ret_step,
                  struct retort_error *err);

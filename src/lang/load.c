@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "lang/runtime.h"
+#include "lang/warm.h"
 
 enum { MAX_FILE = 256 * 1024 };
 
@@ -292,6 +293,10 @@ static const struct rt_yaml_key step_keys[] = {
 };
 #define WARM(member) offsetof(struct rt_warm_def, member)
 static const struct rt_yaml_key warm_keys[] = {
+        { "start", rt_warm_read_start, WARM(pool) },
+        { "entry", read_file_name, WARM(entry) },
+        { "first", rt_yaml_read_text, WARM(first) },
+        { "cold_code", rt_yaml_read_texts, WARM(cold_code) },
         { "argv", read_node, WARM(step.argv_node), .required = true },
         { "env", read_node, WARM(step.env_node) },
         { "args", read_node, WARM(args_node) },
@@ -370,20 +375,15 @@ static int read_step(const struct rt_yaml *yaml, struct rt_step_def *step) {
         return r < 0 ? r : read_env(yaml, step);
 }
 
-/* compiles: of a runtime with a compile step, which may be all that forks do. */
-static int read_warm(const struct rt_yaml *yaml, struct rt_warm_def *warm, bool compiles) {
-        const struct rt_yaml_node *argv = warm->step.argv_node;
-        if (!argv)
+static int read_warm(const struct rt_yaml *yaml, struct rt_warm_def *warm) {
+        if (!warm->step.argv_node)
                 return 0;
-        if (!warm->args_node && !(warm->compile_args_node && compiles))
-                return rt_yaml_fail(yaml, argv, "'warm' needs 'args', or 'compile_args' for a 'compile' step");
-        int r = read_step(yaml, &warm->step);
+        int r = rt_warm_check(yaml, ((struct loading *)yaml->userdata)->runtime, warm);
+        r = r < 0 ? r : read_step(yaml, &warm->step);
         if (r == 0 && warm->args_node)
                 r = read_list(yaml, warm->args_node, "'args' needs at least the file that is run", &warm->args, &warm->n_args);
-        if (r == 0 && warm->compile_args_node)
-                r = read_list(yaml, warm->compile_args_node, "'compile_args' needs at least one word", &warm->compile_args,
-                              &warm->n_compile_args);
-        return r;
+        return r < 0 || !warm->compile_args_node ? r : read_list(yaml, warm->compile_args_node, "'compile_args' needs at least one word",
+                                                                 &warm->compile_args, &warm->n_compile_args);
 }
 
 /* ---- files and folders ------------------------------------------------------------------------- */
@@ -414,9 +414,9 @@ static int load_one(struct rt_lang_set *set, int dir_fd, const char *dir, const 
         r = r < 0 ? r : rt_runtime_check_parts(&yaml, root, runtime);
         r = r < 0 ? r : read_step(&yaml, &runtime->compile);
         r = r < 0 ? r : read_step(&yaml, &runtime->run);
-        r = r < 0 ? r : read_warm(&yaml, &runtime->warm, runtime->compile.argv != NULL);
+        r = r < 0 ? r : read_warm(&yaml, &runtime->warm);
         r = r < 0 ? r : read_step(&yaml, &runtime->runner.step);
-        r = r < 0 ? r : read_warm(&yaml, &runtime->runner.warm, false);
+        r = r < 0 ? r : read_warm(&yaml, &runtime->runner.warm);
         if (r == 0)
                 set->runtimes[set->n++] = runtime;
         return r;

@@ -51,6 +51,10 @@ struct rt_diagnostic_def {
 
 /* How an interpreter is warmed up, frozen and forked instead of being started anew. */
 struct rt_warm_def {
+        bool pool;               /* it is started ahead, and runs one program */
+        const char *entry;       /* name of the program's file, which it opens by itself; NULL: it does not */
+        const char *first;       /* what it finds there before it has a program; NULL: it waits when it opens that */
+        const char *const *cold_code; /* beginnings of programs that it would have to know at its start */
         struct rt_step_def step; /* the interpreter that warms up; no argv: it cannot be */
         const struct rt_yaml_node *args_node;
         const struct rt_template *args; /* what a fork of it is told to run */

@@ -8,6 +8,30 @@
 #include "lang/request.h"
 #include "lang/warm.h"
 
+int rt_warm_read_start(const struct rt_yaml *yaml, const struct rt_yaml_node *node, const struct rt_yaml_key *key, void *target) {
+        const char *text = NULL;
+        int r = rt_yaml_read_text(yaml, node, key, &text);
+        if (r < 0)
+                return r;
+        *(bool *)target = strcmp(text, "pool") == 0;
+        return *(bool *)target || strcmp(text, "fork") == 0 ? 0 : rt_yaml_fail(yaml, node, "'start' is fork or pool, not '%s'", text);
+}
+
+int rt_warm_check(const struct rt_yaml *yaml, const struct rt_runtime *runtime, const struct rt_warm_def *warm) {
+        bool programs = warm == &runtime->warm;
+        if (!warm->args_node && !(warm->compile_args_node && programs && runtime->compile.argv_node))
+                return rt_yaml_fail(yaml, warm->step.argv_node, "'warm' needs 'args', or 'compile_args' for a 'compile' step");
+        if (!warm->pool && (warm->entry || warm->first))
+                return rt_yaml_fail(yaml, warm->step.argv_node, "'entry' and 'first' are for 'start: pool'");
+        if (warm->pool && (!programs || runtime->compile.argv_node))
+                return rt_yaml_fail(yaml, warm->step.argv_node, "'start: pool' is for programs, and for runtimes without 'compile'");
+        return 0;
+}
+
+bool rt_runtime_is_pooled(const struct rt_runtime *runtime) {
+        return runtime->warm.pool;
+}
+
 static const struct rt_warm_def *warm_of(const struct rt_runtime *runtime, bool runner) {
         return runner ? &runtime->runner.warm : &runtime->warm;
 }
@@ -64,6 +88,27 @@ static bool limits_fit(const struct rt_warm_def *warm, const struct retort_limit
         return true;
 }
 
+/* The name of the program's file, and how it begins. */
+static bool code_fits(const struct rt_warm_def *warm, const struct rt_filling *filling) {
+        if (warm->entry && strcmp(filling->entry, warm->entry) != 0)
+                return false;
+        const struct retort_file *file = filling->files;
+        while (strcmp(file->path, filling->entry) != 0)
+                file++;
+        for (const char *const *text = warm->cold_code; text && *text; text++)
+                if (file->content.size >= strlen(*text) && memcmp(file->content.data, *text, strlen(*text)) == 0)
+                        return false;
+        return true;
+}
+
+/* Some interpreters cannot be told of arguments once they have started. */
+static bool args_fit(const struct rt_warm_def *warm, const struct retort_request *request) {
+        for (size_t i = 0; i < warm->n_args; i++)
+                if (rt_template_uses(&warm->args[i], RT_PIECE_ARGS, NULL))
+                        return true;
+        return request->n_args == 0;
+}
+
 static int fill_words(struct rt_filling *filling, const struct rt_template *words, size_t n, struct rt_lang_step *step) {
         struct rt_texts argv = { 0 };
         int r = 0;
@@ -81,6 +126,7 @@ int rt_warm_plan(struct rt_filling *filling, const struct retort_limits *ceiling
         struct rt_lang_step *run = &plan->steps[plan->n_steps - 1];
         bool compiles = plan->n_steps > 1, runs = warm->n_args > 0;
         if (!rt_runtime_can_warm(runtime, false) || filling->request->terminal_columns > 0 || !words_fit(warm, filling->request) ||
+            !code_fits(warm, filling) || (runs && !args_fit(warm, filling->request)) ||
             (runs && !limits_fit(warm, &run->limits, &runtime->run.limits, ceilings)))
                 return 0;
         if (compiles && (warm->n_compile_args == 0 ||
@@ -89,6 +135,24 @@ int rt_warm_plan(struct rt_filling *filling, const struct retort_limits *ceiling
         int r = runs ? fill_words(filling, warm->args, warm->n_args, run) : 0;
         if (r == 0 && compiles)
                 r = fill_words(filling, warm->compile_args, warm->n_compile_args, &plan->steps[0]);
+        return r;
+}
+
+/* For the library in front of its open(2). */
+static int add_names(const struct rt_filling *filling, struct rt_lang_step *step) {
+        struct rt_texts env = { 0 };
+        const char *first = filling->warm->first;
+        int r = 0;
+        for (const char *const *entry = step->env; *entry && r == 0; entry++)
+                r = rt_texts_add(&env, *entry, filling->arena, filling->err);
+        const char *main = rt_arena_printf(filling->arena, "RETORT_MAIN=%s", filling->warm->entry);
+        if (r == 0)
+                r = main ? rt_texts_add(&env, main, filling->arena, filling->err) : rt_fail_nomem(filling->err);
+        if (r == 0 && first) {
+                first = rt_arena_printf(filling->arena, "RETORT_FIRST=%s", first);
+                r = first ? rt_texts_add(&env, first, filling->arena, filling->err) : rt_fail_nomem(filling->err);
+        }
+        step->env = env.at;
         return r;
 }
 
@@ -108,6 +172,8 @@ int rt_lang_warm(const struct rt_runtime *runtime, bool runner, const struct rt_
                 r = rt_request_limits("limits", &nothing.limits, &usual->limits, ceilings, &step.limits, err);
         if (r == 0)
                 r = rt_plan_command(&filling, &warm->step, &step);
+        if (r == 0 && warm->entry)
+                r = add_names(&filling, &step);
         if (r == 0)
                 *ret_step = step;
         return r;

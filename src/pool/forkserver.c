@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "box/wire.h"
+#include "pool/ahead.h"
 #include "pool/files.h"
 #include "pool/forkserver.h"
 #include "pool/freeze.h"
@@ -43,7 +44,8 @@ static bool served;
 
 /* What malloc maps by itself it also grows in place, with mremap(2): past the end of what is frozen. */
 __attribute__((constructor)) static void begin(void) {
-        (void)mallopt(M_MMAP_MAX, 0);
+        if (!rt_ahead_begin())
+                (void)mallopt(M_MMAP_MAX, 0);
 }
 
 static void give_up(const char *what, const char *why) {
@@ -171,11 +173,13 @@ static void wake_threads(void) {
 }
 
 bool rt_forkserver_is_whole(void) {
-        return !served;
+        return !served && !rt_ahead_is();
 }
 
 /* Whether the path is one of ours, and what the call is then to return. */
 bool rt_forkserver_takes(const char *path, int *ret_fd) {
+        if (rt_ahead_is())
+                return rt_ahead_takes(path, ret_fd);
         if (!path || path[0] != '/' || (served && guest_socket < 0))
                 return false;
         if (!served && strcmp(path, RT_FORKSERVER_PARK) == 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * open(2), fopen(3) and madvise(2), in front of the C library's. In a file of its own, because here each has its own name:
+ * open(2), fopen(3), read(2) and madvise(2), in front of the C library's. In a file of its own, because here each has its own name:
  * with large files asked for, the headers would make one of two.
  */
 #undef _FILE_OFFSET_BITS
@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "pool/ahead.h"
 #include "pool/forkserver.h"
 #include "pool/freeze.h"
 
@@ -58,6 +59,14 @@ EXPORT FILE *fopen(const char *path, const char *mode) {
 
 EXPORT FILE *fopen64(const char *path, const char *mode) {
         return fopen(path, mode);
+}
+
+extern ssize_t __read(int fd, void *buffer, size_t size); /* read's other name in glibc */
+
+EXPORT ssize_t read(int fd, void *buffer, size_t size) {
+        ssize_t n = __read(fd, buffer, size);
+        rt_ahead_has_read(fd, buffer, n);
+        return n;
 }
 
 EXPORT int madvise(void *start, size_t size, int advice) {

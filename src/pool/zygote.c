@@ -21,6 +21,7 @@
 #include "base/util.h"
 #include "box/guest.h"
 #include "box/plan.h"
+#include "pool/program.h"
 #include "pool/threads.h"
 
 /* Who this slot's guests are; set when a guest is parked, read when its program comes. */
@@ -153,36 +154,6 @@ static void die_with(int socket, int code) {
         _exit(127);
 }
 
-/* The strings of a plan as the warm-up script reads them. */
-static int tell_program(const struct rt_plan *plan) {
-        char count[16];
-        int fd = memfd_create("retort-program", MFD_CLOEXEC);
-        int n = snprintf(count, sizeof count, "%" PRIu32, plan->argc) + 1;
-        size_t size = plan->files_at - plan->strings_at;
-        bool good = fd >= 0 && rt_write_all(fd, count, (size_t)n) == 0 && rt_write_all(fd, plan->map + plan->strings_at, size) == 0 &&
-                    lseek(fd, 0, SEEK_SET) == 0;
-        return good ? fd : rt_close(fd);
-}
-
-/* The C library's environment becomes the program's. Never freed: it is the process's own from now on. */
-static int adopt_environment(const struct rt_plan *plan) {
-        static char *argv[RT_PLAN_MAX_STRINGS + 1];
-        size_t size = plan->files_at - plan->strings_at;
-        struct rt_plan own = *plan;
-        char *copy = malloc(size + 1);
-        char **list = calloc(plan->envc + 1, sizeof *list);
-        if (!copy || !list) {
-                free(copy);
-                free(list);
-                return -1;
-        }
-        own.map = memcpy(copy, plan->map + plan->strings_at, size);
-        own.strings_at = 0;
-        rt_plan_strings(&own, argv, list);
-        environ = list;
-        return 0;
-}
-
 /* An interpreter has opened its program's file before it knew which. */
 static int open_main(const struct rt_plan *plan, int main_fd) {
         if (main_fd < 0)
@@ -195,7 +166,7 @@ static int take_program(int plan_fd, int main_fd) {
         struct rt_plan plan;
         if (rt_plan_map(plan_fd, &plan, NULL) < 0)
                 return -1;
-        int program = adopt_environment(&plan) < 0 || open_main(&plan, main_fd) < 0 ? -1 : tell_program(&plan);
+        int program = rt_program_adopt_environment(&plan) < 0 || open_main(&plan, main_fd) < 0 ? -1 : rt_program_tell(&plan);
         rt_plan_unmap(&plan);
         return program;
 }

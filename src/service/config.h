@@ -37,7 +37,7 @@
         X(isolation, minimum, TEXT, "", "strong, reduced or minimal; empty: strong as root, reduced as a user")        \
         X(engine, slots, COUNT, "0", "boxes at most at once; 0: twice the CPUs")                                       \
         X(engine, warm_slots, COUNT, "0", "boxes kept ready; 0: one for each CPU")                                     \
-        X(engine, warm, TEXT, "on-demand", "languages whose interpreters are frozen at the start, as in python,r; on-demand: each when it is first asked for; none") \
+        X(engine, warm, TEXT, "on-demand", "languages whose interpreters are frozen, or started ahead, at the start, as in python,ruby; on-demand: each when it is first asked for; none") \
         X(engine, runtimes, TEXT, "", "directory of the runtimes; empty: as installed")                                \
         X(engine, libexec, TEXT, "", "directory of retort-jailer and retort-init; empty: as installed")                \
         X(cache, bytes, BYTES, "64MiB", "what compiled programs kept for the same request later may take; 0: none")   \

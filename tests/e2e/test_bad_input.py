@@ -44,7 +44,7 @@ def refused(done, *words):
 
 def test_an_unknown_language_lists_the_known_ones(clean):
     refused(clean("run", "-l", "cobol", "-c", "x"), "unknown language 'cobol'",
-            "bash, c, cpp, deno, ipykernel, irkernel, java, javascript, python, r, typescript, xpython")
+            "bash, c, cpp, deno, ipykernel, irkernel, java, javascript, php, python, r, ruby, typescript, xpython")
 
 
 def test_a_language_of_contexts_runs_no_programs(clean):

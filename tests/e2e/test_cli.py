@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import resource
 import signal
 import subprocess
 import time
@@ -569,3 +570,10 @@ def test_a_view_tells_the_compilers_words_once(retort):
     data = json.loads(result.out)["data"]
     assert data["errorType"] == "COMPILE_ERROR"
     assert data["stderr"].count("undeclared (first use") == 1
+
+
+def test_few_descriptors_are_enough(retort):
+    """1024 is what a shell and a service usually have."""
+    few = retort.start("run", "-l", "bash", "-c", "echo x", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024)))
+    out, err = few.communicate(timeout=60)
+    assert (few.returncode, out) == (0, b"x\n"), err

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fork of a frozen interpreter against a fresh start of the same one: a program must not be able to tell, but by the clock.
+"""A fork of a frozen interpreter, or one that was started ahead, against a fresh start of the same one: a program must not be able to tell, but by the clock.
 
 Both run the same list of programs through `retort batch`. What is equal: status, exit code, signal, limit, output, error.
 """
@@ -334,6 +334,174 @@ JAVA = {
 JAVA_COLD = {"variables for the start", "options for the JVM", "other memory"}
 
 
+RUBY = {
+    "hello": "puts 1",
+    "nothing": "\n",
+    "short": "1",
+    "no newline": "print 1",
+    "exit code": "exit 3",
+    "exit code of false": "exit false",
+    "exit!": "puts 'lost?'; $stdout.flush; exit! 4",
+    "abort": "abort 'words'",
+    "uncaught": "def f(x)\n  1 / x\nend\nf(0)",
+    "uncaught with cause": "begin\n  {}.fetch(:k)\nrescue KeyError\n  raise ArgumentError, 'v'\nend",
+    "uncaught in the first line": "raise 'x'",
+    "wrong name": "x = 5\nputs lenght(x)",
+    "highlighted": "puts 1.time {}\n",
+    "highlighted in a line": "[1].first.foo.bar",
+    "syntax error": "def f(\nend",
+    "syntax error in the first line": "puts )",
+    "recursion": "def f() = f\nf",
+    "thrown": "throw :x",
+    "stack": "def f = puts(caller, caller_locations(0).map(&:to_s), __method__, __FILE__, __LINE__, __dir__)\nf",
+    "comment first": "#\nraise 'x'",
+    "document first": "=begin\nwords\n=end\nraise 'x'",
+    "end first": "__END__\nraise 'x'",
+    "magic comment": "# frozen_string_literal: true\np 'a'.frozen?, __ENCODING__",
+    "encoding comment": "# encoding: iso-8859-1\np 'a'.encoding, __ENCODING__, __LINE__",
+    "first line of options": "#!/usr/bin/ruby -w\np $VERBOSE, __LINE__",
+    "byte order mark": "\ufeffp __LINE__, __ENCODING__",
+    "not ascii": "é = 'ü'\nputs é, é.length, é.encoding",
+    "data": "p DATA.read, DATA.pos, DATA.path, DATA.lineno\nDATA.rewind\np DATA.gets\n__END__\nsome\ndata",
+    "much code": "# " + "x" * 9000 + "\n" + "$a = 1\n" * 3000 + "p __LINE__, $a\nraise 'end'",
+    "argv": {"code": "p ARGV, $0, $PROGRAM_NAME, __FILE__, $*, ARGV.map(&:encoding), ARGV.map(&:frozen?), ARGF.filename", "args": ["a", "b c", "\u00e4", "--flag"]},
+    "options": {"code": "require 'optparse'\np OptionParser.new { |o| o.on('-x N', Integer) { |n| p n } }.parse!, ARGV", "args": ["-x", "5", "rest"]},
+    "environment": {"code": "p ENV.to_h.sort; system 'env | sort'; ENV['C'] = '3'; puts `echo $C`", "env": {"A": "1", "B": "\u00e4=2", "EMPTY": ""}},
+    "variables for the start": {"code": "p $VERBOSE", "env": {"RUBYOPT": "-w"}},
+    "stdin": {"code": "puts $stdin.read.upcase", "stdin": "some\nlines\n"},
+    "gets": {"code": "p gets, STDIN.gets, $., ARGF.read", "stdin": "one\ntwo\nthree\n"},
+    "no stdin": "p gets, $stdin.read, $stdin.eof?",
+    "streams": {"code": "[$stdin, $stdout, $stderr].each { |io| p io.class, io.fileno, io.tty?, io.sync, io.external_encoding, io.lineno rescue p $!.class }", "stdin": "x"},
+    "seekable": {"code": "p $stdin.pos, $stdin.seek(1), $stdin.read", "stdin": "abc"},
+    "descriptors": "p Dir.children('/proc/self/fd').map(&:to_i).select { |n| File.exist?(\"/proc/self/fd/#{n}\") || File.symlink?(\"/proc/self/fd/#{n}\") }.sort",
+    "descriptors of a child": "puts `ls /proc/self/fd`; system 'ls /proc/self/fd'",
+    "next descriptor": "p File.open('/dev/null').fileno, IO.pipe.map(&:fileno)",
+    "features": "p $LOADED_FEATURES.size, $LOADED_FEATURES, $LOAD_PATH, Object.constants.sort",
+    "what there is": "p global_variables.sort, local_variables, self.inspect, ObjectSpace.each_object(Class).count { |c| c.name }, Thread.list.size, Signal.trap('INT', 'DEFAULT')",
+    "required": "require 'json'; require 'set'; require 'time'; puts JSON.pretty_generate({ a: [1, nil] }), Time.at(0).utc.iso8601, $LOADED_FEATURES.size",
+    "not required": "p defined?(JSON), defined?(Set), defined?(Date), defined?(OpenStruct), defined?(Gem), defined?(DidYouMean)",
+    "gems": "p Gem::VERSION, Gem.path, Gem.user_dir, Gem.loaded_specs.keys.sort\ngem 'nothing'",
+    "who": "p Process.uid, Process.gid, Process.groups, Process.getsid == Process.pid, Dir.pwd, File.umask, Process.getpriority(Process::PRIO_PROCESS, 0), Process.ppid, $$, Dir.home",
+    "limits": "p %i[NOFILE CORE CPU FSIZE AS STACK NPROC MEMLOCK].map { |n| [n, Process.getrlimit(n)] }; puts File.read('/proc/self/limits')",
+    "status": "puts File.readlines('/proc/self/status').grep(/^(Name|Cap|NoNew|Seccomp|Sig|Groups|Threads|Pid|PPid)/)",
+    "scheduling": "puts File.read('/proc/self/sched_nice') rescue puts Process.getpriority(Process::PRIO_PROCESS, 0)\nbegin; Process.setpriority(Process::PRIO_PROCESS, 0, -5); rescue SystemCallError; p $!.class; end",
+    "cgroup": "puts File.read('/proc/self/cgroup')",
+    "files": {"files": [{"path": "main.rb", "content": "require_relative 'lib/helper'\np X, __dir__, File.read('data'), $0\nraise 'here'"}, {"path": "lib/helper.rb", "content": "X = __FILE__"}, {"path": "data", "content": "data"}]},
+    "another name": {"files": [{"path": "pkg/other.rb", "content": "p __FILE__, $0, __LINE__\nraise 'there'"}]},
+    "at_exit": "at_exit { puts 'first' }\nat_exit { puts 'last' }\nputs 'hi'",
+    "at_exit and an error": "at_exit { p $! }\nraise 'x'",
+    "at_exit that fails": "at_exit { raise 'y' }\nputs 1",
+    "at_exit that exits": "at_exit { exit 7 }\nraise 'x'",
+    "BEGIN and END": "END { puts 'end' }\nputs 'middle'\nBEGIN { puts 'begin' }",
+    "finalizers": "ObjectSpace.define_finalizer(Object.new, proc { puts 'gone' })\nputs 'here'",
+    "stdout closed": "$stdout.close\nputs 'lost'",
+    "stderr": "puts 'out'; warn 'err'; $stderr.print 'no newline'",
+    "warnings": "warn 'careful', uplevel: 0\np $VERBOSE, Warning[:deprecated], Warning[:experimental]",
+    "threads": "t = 3.times.map { |i| Thread.new { sleep 0.01; i } }\np t.map(&:value), Thread.main == Thread.current",
+    "a thread that fails": "Thread.report_on_exception = false\nThread.new { raise 'in thread' }.join",
+    "threads at the end": "Thread.new { sleep 60 }\nputs 'main'",
+    "ractor": "Warning[:experimental] = false\np Ractor.new { 6 * 7 }.take",
+    "fork": "pid = fork { puts 'child'; exit! 5 }\np Process.wait2(pid)[1].exitstatus",
+    "a forked child that fails": "fork { raise 'child' }\nProcess.wait\np $?.exitstatus",
+    "subprocess": "p `ruby -e 'p ARGV, ENV.size, $0' a`, $?.exitstatus; p system('exit 3'), $?.exitstatus",
+    "exec": "exec 'echo', 'became'",
+    "timeout": "require 'timeout'\nbegin; Timeout.timeout(0.05) { sleep 5 }; rescue Timeout::Error; puts 'late'; end",
+    "signal handler": "trap('USR1') { puts 'usr1' }\nProcess.kill('USR1', $$); sleep 0.05",
+    "killed": "Process.kill(9, $$)",
+    "terminated": "Process.kill('TERM', $$); sleep 5",
+    "interrupted": "Process.kill('INT', $$); sleep 5",
+    "locale": "p Encoding.default_external, Encoding.default_internal, Encoding.find('locale'), Encoding.find('filesystem'), Time.at(0).zone, Time.now.utc_offset",
+    "clock": "p Process.clock_gettime(Process::CLOCK_PROCESS_CPUTIME_ID) < 5, Process.clock_gettime(Process::CLOCK_MONOTONIC) > 0, (Time.now.to_f - File.mtime('main.rb').to_f).abs < 5",
+    "tempfile": "require 'tempfile'; Tempfile.create('x') { |f| p f.path[0, 6] }; p Dir.children('/tmp'), Dir.children('.')",
+    "method objects": "p method(:puts).owner, Kernel.instance_method(:require).source_location&.first, TOPLEVEL_BINDING.local_variables, RubyVM::InstructionSequence.of(method(:p)).inspect",
+    "garbage": "x = 200_000.times.map { |i| i.to_s }; GC.start; p x.size, GC.count > 0, GC.stress, GC.disable",
+    "large output": "print 'x' * 300_000",
+    "binary output": "$stdout.binmode; print (0..255).map(&:chr).join",
+    "cpu limit": {"code": "loop {}", "limits": {"cpu_ms": 300}},
+    "wall limit": {"code": "sleep 60", "limits": {"wall_ms": 300}},
+    "memory limit": {"code": "x = []; loop { x << 'x' * (1 << 20) }", "limits": {"memory_bytes": 100 << 20}},
+    "little memory": {"code": "puts 1", "limits": {"memory_bytes": 24 << 20}},
+    "process limit": {"code": "loop { fork { sleep 5 } }", "limits": {"processes": 20}},
+    "file limit": {"code": "File.write('/tmp/x', 'x' * (2 << 20))", "limits": {"file_bytes": 1 << 20}},
+    "output limit": {"code": "loop { puts 'x' * 1000 }", "limits": {"output_bytes": 100000}},
+    "few files": {"code": "f = []\nbegin\n  loop { f << File.open('/dev/null') }\nrescue Errno::EMFILE\n  p f.size\nend", "limits": {"open_files": 40}},
+    "denied": "syscall 272, 0x20000",
+}
+RUBY_COLD = {"variables for the start", "another name", "first line of options", "little memory"}
+
+PHP = {
+    "hello": "<?php echo 1;",
+    "nothing": "\n",
+    "plain text": "text <?= 1 + 1 ?> more\n",
+    "exit code": "<?php exit(3);",
+    "exit with words": "<?php exit('words');",
+    "uncaught": "<?php\nfunction f($x) { return intdiv(1, $x); }\nf(0);",
+    "uncaught with cause": "<?php try { throw new LogicException('a'); } catch (Exception $e) { throw new RuntimeException('b', 0, $e); }",
+    "syntax error": "<?php echo (;",
+    "fatal error": "<?php abstract class A { abstract function f(); } class B extends A {}",
+    "user error": "<?php trigger_error('mine', E_USER_ERROR); echo 'not reached';",
+    "warnings": "<?php echo $undefined; $a = [1]; echo $a['k'], 1 / 3, PHP_EOL; trigger_error('w', E_USER_WARNING); @trigger_error('n');",
+    "handlers of its own": "<?php set_error_handler(fn ($n, $m) => print $m); set_exception_handler(fn ($e) => print get_class($e)); echo $undefined; throw new Exception;",
+    "shutdown": "<?php register_shutdown_function(function () { echo 'bye', json_encode(error_get_last()); }); echo 'hi'; nope();",
+    "destructors": "<?php class A { function __destruct() { echo 'gone'; } } $a = new A; echo 'here';",
+    "backtrace": "<?php function f() { debug_print_backtrace(); var_dump(debug_backtrace()); } f(); echo __FILE__, __LINE__, __DIR__;",
+    "first line": "#!/usr/bin/php\n<?php echo __LINE__;",
+    "strict": "<?php declare(strict_types=1); strlen(5);",
+    "halt": "<?php echo file_get_contents(__FILE__, false, null, __COMPILER_HALT_OFFSET__); __halt_compiler();some data",
+    "much code": "<?php // " + "x" * 9000 + "\n" + "$a = 1;\n" * 3000 + "echo __LINE__;",
+    "argv": {"code": "<?php var_dump($argv, $argc, $_SERVER['argv'], $_SERVER['argc'], getopt('x:'), $GLOBALS['argv']); function f() { global $argv; return count($argv); } echo f();", "args": ["-x", "b c", "\u00e4", "--flag"]},
+    "arguments": {"code": "<?php echo $argc;", "args": ["a"]},
+    "no arguments": "<?php var_dump($argv, $argc, $_SERVER['argc']);",
+    "server": "<?php $s = $_SERVER; unset($s['REQUEST_TIME'], $s['REQUEST_TIME_FLOAT']); var_dump($s, $_GET, $_ENV, abs($_SERVER['REQUEST_TIME'] - time()) < 3);",
+    "environment": {"code": "<?php var_dump(getenv(), getenv('A'), $_SERVER['B']); putenv('C=3'); system('env | sort');", "env": {"A": "1", "B": "\u00e4=2", "EMPTY": ""}},
+    "variables for the start": {"code": "<?php echo php_ini_scanned_files();", "env": {"PHP_INI_SCAN_DIR": "/nowhere"}},
+    "stdin": {"code": "<?php echo strtoupper(stream_get_contents(STDIN));", "stdin": "some\nlines\n"},
+    "lines": {"code": "<?php echo trim(fgets(STDIN)), '|', fgets(STDIN), '|', file_get_contents('php://stdin'); var_dump(feof(STDIN), readline());", "stdin": "one\ntwo\nthree\n"},
+    "no stdin": "<?php var_dump(fgets(STDIN), feof(STDIN));",
+    "streams": {"code": "<?php foreach ([STDIN, STDOUT, STDERR] as $s) { var_dump($s, stream_get_meta_data($s), stream_isatty($s), fstat($s)['mode']); }", "stdin": "x"},
+    "seekable": {"code": "<?php var_dump(ftell(STDIN), fseek(STDIN, 1), fgets(STDIN));", "stdin": "abc"},
+    "descriptors": "<?php foreach (scandir('/proc/self/fd') as $f) if (is_link(\"/proc/self/fd/$f\")) echo $f, ' ';",
+    "descriptors of a child": "<?php system('ls /proc/self/fd');",
+    "numbers of things": "<?php var_dump(new stdClass, fopen('/dev/null', 'r'), fn () => 1, spl_object_id(new ArrayObject));",
+    "what there is": "<?php var_dump(array_keys(get_defined_vars()), get_defined_functions()['user'], count(get_declared_classes()), get_included_files(), get_defined_constants(true)['user'] ?? null, get_loaded_extensions(), get_include_path(), ob_get_level(), error_reporting());",
+    "settings": "<?php foreach (['memory_limit', 'display_errors', 'log_errors', 'max_execution_time', 'html_errors', 'implicit_flush', 'auto_prepend_file', 'variables_order', 'register_argc_argv', 'date.timezone', 'precision', 'include_path', 'sys_temp_dir'] as $n) var_dump($n, ini_get($n)); echo php_ini_loaded_file(), php_ini_scanned_files(), PHP_BINARY, PHP_SAPI, PHP_VERSION, PHP_OS;",
+    "memory": "<?php var_dump(memory_get_usage() < 1 << 20, memory_get_peak_usage(true) <= 4 << 20, gc_status()['runs']);",
+    "who": "<?php var_dump(posix_getuid(), posix_getgid(), posix_getgroups(), posix_getsid(0) === posix_getpid(), getcwd(), umask(), getmypid(), posix_getppid(), get_current_user(), pcntl_getpriority(), getmyuid(), getlastmod() > 1e9);",
+    "limits": "<?php var_dump(posix_getrlimit()); echo file_get_contents('/proc/self/limits');",
+    "status": "<?php echo implode(preg_grep('/^(Name|Cap|NoNew|Seccomp|Sig|Groups|Threads|Pid|PPid)/', file('/proc/self/status')));",
+    "cgroup": "<?php echo file_get_contents('/proc/self/cgroup');",
+    "random": "<?php mt_srand(5); echo mt_rand(), ' ', rand() >= 0, strlen(random_bytes(5)), strlen(uniqid()), ' '; mt_srand(7, MT_RAND_PHP); echo mt_rand();",
+    "files": {"files": [{"path": "main.php", "content": "<?php require 'lib/helper.php'; echo X, __DIR__, file_get_contents('data'); throw new Exception('here');"}, {"path": "lib/helper.php", "content": "<?php const X = __FILE__;"}, {"path": "data", "content": "data"}]},
+    "another name": {"files": [{"path": "pkg/other.php", "content": "<?php echo __FILE__, $argv[0], __LINE__; throw new Exception('there');"}]},
+    "missing file": "<?php include 'nothing.php'; require 'nothing.php';",
+    "stdout closed": "<?php fclose(STDOUT); echo 'lost';",
+    "stderr": "<?php echo 'out'; fwrite(STDERR, 'err'); error_log('logged');",
+    "output buffers": "<?php ob_start(fn ($b) => strtoupper($b)); echo 'text'; ob_end_flush(); flush(); header('X-A: b'); var_dump(headers_sent(), headers_list());",
+    "fork": "<?php $p = pcntl_fork(); if ($p == 0) { echo 'child'; exit(5); } pcntl_wait($s); echo pcntl_wexitstatus($s);",
+    "a forked child that fails": "<?php if (pcntl_fork() == 0) throw new Exception('child'); pcntl_wait($s); echo pcntl_wexitstatus($s);",
+    "subprocess": "<?php echo shell_exec('php -r \"echo getenv(\\'HOME\\'), count(getenv());\"'); exec('exit 3', $o, $s); echo $s; $p = proc_open(['cat'], [['pipe', 'r'], ['pipe', 'w']], $pipes); fwrite($pipes[0], 'x'); fclose($pipes[0]); echo stream_get_contents($pipes[1]), proc_close($p);",
+    "signal handler": "<?php pcntl_async_signals(true); pcntl_signal(SIGUSR1, fn () => print('usr1')); posix_kill(posix_getpid(), SIGUSR1); usleep(1000);",
+    "alarm": "<?php pcntl_async_signals(true); pcntl_signal(SIGALRM, fn () => print('alarm')); pcntl_alarm(1); sleep(5); echo 'on';",
+    "time limit of its own": "<?php set_time_limit(1); for (;;);",
+    "killed": "<?php posix_kill(posix_getpid(), 9);",
+    "terminated": "<?php posix_kill(posix_getpid(), 15); sleep(5);",
+    "locale": "<?php var_dump(setlocale(LC_ALL, 0), date_default_timezone_get(), date('T', 0), localeconv()['decimal_point']);",
+    "tempfile": "<?php $t = tempnam('', 'x'); echo substr($t, 0, 6), fwrite(tmpfile(), 'x'); unlink($t); var_dump(scandir('/tmp'), scandir('.'));",
+    "large output": "<?php echo str_repeat('x', 300000);",
+    "binary output": "<?php for ($i = 0; $i < 256; $i++) echo chr($i);",
+    "generators and fibers": "<?php function g() { $x = yield 1; echo $x; } $g = g(); echo $g->current(); $g->send('s'); $f = new Fiber(fn () => Fiber::suspend(5)); echo $f->start();",
+    "own memory limit": "<?php ini_set('memory_limit', '8M'); $x = str_repeat('x', 1 << 27);",
+    "cpu limit": {"code": "<?php for (;;);", "limits": {"cpu_ms": 300}},
+    "wall limit": {"code": "<?php sleep(60);", "limits": {"wall_ms": 300}},
+    "memory limit": {"code": "<?php for (;;) $x[] = str_repeat('x', 1 << 20);", "limits": {"memory_bytes": 100 << 20}},
+    "little memory": {"code": "<?php echo 1;", "limits": {"memory_bytes": 12 << 20}},
+    "file limit": {"code": "<?php file_put_contents('/tmp/x', str_repeat('x', 2 << 20));", "limits": {"file_bytes": 1 << 20}},
+    "output limit": {"code": "<?php for (;;) echo str_repeat('x', 1000);", "limits": {"output_bytes": 100000}},
+    "few files": {"code": "<?php $f = []; while ($h = @fopen('/dev/null', 'r')) $f[] = $h; echo count($f);", "limits": {"open_files": 40}},
+}
+PHP_COLD = {"argv", "arguments", "variables for the start", "another name", "little memory"}
+
+
 # A C program is compiled by a fork of cc1, and started as ever.
 ITSELF = """#include <stdio.h>
 %s
@@ -534,6 +702,26 @@ def forked_java(light_runtimes, installed_languages):
 @pytest.mark.parametrize("name", JAVA)
 def test_java(forked_java, name):
     compare(forked_java, name, JAVA_COLD)
+
+
+@pytest.fixture(scope="module")
+def ruby(light_runtimes, installed_languages):
+    return both_ways("ruby", RUBY, light_runtimes, installed_languages)
+
+
+@pytest.mark.parametrize("name", RUBY)
+def test_ruby(ruby, name):
+    compare(ruby, name, RUBY_COLD)
+
+
+@pytest.fixture(scope="module")
+def php(light_runtimes, installed_languages):
+    return both_ways("php", PHP, light_runtimes, installed_languages)
+
+
+@pytest.mark.parametrize("name", PHP)
+def test_php(php, name):
+    compare(php, name, PHP_COLD)
 
 
 @pytest.fixture(scope="module")

@@ -228,6 +228,112 @@ def test_javascript_is_as_without_us(javascript, tmp_path, code):
     assert javascript.check(tmp_path, code, ["a", "b c"], b"in\nput") is None
 
 
+# ---- Ruby -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ruby():
+    program = which("ruby")
+    return Language("main.rb", [program], [program, f"-r{RUNTIMES}/ruby/hook.rb"])
+
+
+@pytest.mark.parametrize("code, name, value, traceback", [
+    ("def f(x)\n  1 / x\nend\nf(0)", "ZeroDivisionError", "divided by 0", "main.rb:2:in `/'\nmain.rb:2:in `f'\nmain.rb:4:in `<main>'"),
+    ("puts(  ]", "SyntaxError", None, None),
+    ("nope", "NameError", None, "main.rb:1:in `<main>'"),
+    ("raise 'a\"b\\\\c\\n\u00e9\\xff\\0'.b", "RuntimeError", None, None),
+    ("raise \"\\u00e9\\x00\\\"\"", "RuntimeError", "\u00e9\x00\"", None),
+    ("def f() = f\nf", "SystemStackError", "stack level too deep", None),
+    ("begin; raise 'a'; rescue; raise TypeError, 'b'; end", "TypeError", "b", None),
+    ("class E < StandardError\n  def message = raise('no')\nend\nraise E", "E", "", None),
+    ("raise Class.new(StandardError), 'm'", "anonymous", "m", None),
+    ("raise Interrupt", "Interrupt", "Interrupt", None),
+    ("throw :x", "UncaughtThrowError", "uncaught throw :x", None),
+    ("Thread.report_on_exception = false\nThread.new { raise 't' }.join", "RuntimeError", "t", None),
+    ("raise 'x' * 100000", "RuntimeError", None, None),
+    ("at_exit { puts $!.message }\nraise IOError, 'v'", "IOError", "v", None),
+])
+def test_ruby_tells_uncaught_errors(ruby, tmp_path, code, name, value, traceback):
+    report = ruby.check(tmp_path, code)
+    assert report["name"] == name
+    if value is not None:
+        assert report["value"] == value
+    if traceback is not None:
+        assert report["traceback"] == traceback
+    assert "hook.rb" not in report["traceback"]
+
+
+@pytest.mark.parametrize("code", [
+    "puts 1",
+    "exit 3",
+    "abort 'words'",
+    "exit!(4)",
+    "begin; raise 'x'; rescue; end",
+    "at_exit { exit 7 }\nraise 'x'",
+    "fork { raise 'child' }\nProcess.wait\np $?.exitstatus",
+    "Thread.report_on_exception = false\nThread.new { raise 't' }.join rescue p $!",
+    "p ARGV, $0, __FILE__, $LOADED_FEATURES, $LOAD_PATH, local_variables, global_variables.size, self.to_s",
+    "p Object.constants.size, Kernel.private_instance_methods.size, methods.size, caller, ENV.to_h",
+    "puts $stdin.read",
+    "p $!, $@, $~, $_, Thread.list.size, ObjectSpace.each_object(IO).count { |io| !io.closed? }",
+    "p DATA.read, __LINE__\n__END__\nx",
+    "Process.kill(:TERM, $$); sleep 5",
+])
+def test_ruby_is_as_without_us(ruby, tmp_path, code):
+    assert ruby.check(tmp_path, code, ["a", "b c"], b"in\nput") is None
+
+
+# ---- PHP ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def php():
+    program = which("php")
+    return Language("main.php", [program, "-f"], [program, "-d", f"auto_prepend_file={RUNTIMES}/php/hook.php", "-f"])
+
+
+@pytest.mark.parametrize("code, name, value, first", [
+    ("<?php function f($x) { return intdiv(1, $x); }\nf(0);", "DivisionByZeroError", "Division by zero", "DivisionByZeroError: Division by zero in "),
+    ("<?php echo (;", "ParseError", "syntax error, unexpected token \";\"", ""),
+    ("<?php nope();", "Error", "Call to undefined function nope()", "Error: "),
+    ("<?php throw new LogicException('b in c:3 in d');", "LogicException", "b in c:3 in d", None),
+    ("<?php throw new Exception(\"multi\\nline\\nStack trace:\\n#0 x \u00e9 \\\"q\\\"\");", "Exception", "multi\nline\nStack trace:\n#0 x \u00e9 \"q\"", None),
+    ("<?php namespace A; class E extends \\Exception {} throw new E();", "A\\E", "", None),
+    ("<?php try { throw new LogicException('a'); } catch (Exception $e) { throw new RuntimeException('b', 0, $e); }", "RuntimeException", "b", "LogicException: a in "),
+    ("<?php trigger_error('mine', E_USER_ERROR);", "Error", "mine", ""),
+    ("<?php ini_set('memory_limit', '8M'); str_repeat('x', 1 << 27);", "Error", "Allowed memory size of 8388608 bytes exhausted (tried to allocate 134221824 bytes)", ""),
+    ("<?php abstract class A { abstract function f(); } class B extends A {}", "Error", None, ""),
+    ("<?php declare(strict_types=1);\nstrlen(5);", "TypeError", "strlen(): Argument #1 ($string) must be of type string, int given", None),
+    ("<?php register_shutdown_function(function () { echo 'bye'; }); throw new Exception('x');", "Exception", "x", None),
+    ("<?php throw new Exception(str_repeat('x', 100000));", "Exception", None, None),
+])
+def test_php_tells_uncaught_errors(php, tmp_path, code, name, value, first):
+    report = php.check(tmp_path, code)
+    assert report["name"] == name
+    if value is not None:
+        assert report["value"] == value
+    if first is not None:
+        assert report["traceback"].startswith(first) and bool(first) == bool(report["traceback"])
+
+
+@pytest.mark.parametrize("code", [
+    "<?php echo 1;",
+    "<?php exit(3);",
+    "<?php exit('words');",
+    "<?php try { throw new Exception; } catch (Exception $e) { }",
+    "<?php trigger_error('mine', E_USER_WARNING); echo $undefined;",
+    "<?php set_exception_handler(function ($e) { echo get_class($e); }); throw new Exception;",
+    "<?php set_error_handler(fn ($n, $m) => print $m); trigger_error('mine', E_USER_ERROR);",
+    "<?php if (($p = pcntl_fork()) == 0) throw new Exception('child'); pcntl_wait($s); echo pcntl_wexitstatus($s);",
+    "<?php var_dump(new stdClass, fn () => 1, array_keys(get_defined_vars()), $argv, $argc, $_SERVER['argv'], error_get_last());",
+    "<?php var_dump(__FILE__, get_included_files()[0], $_SERVER['SCRIPT_NAME'], debug_backtrace(), get_defined_constants(true)['user'] ?? 0);",
+    "<?php echo stream_get_contents(STDIN); fwrite(STDERR, 'err');",
+    "#!/usr/bin/php\n<?php echo __LINE__;",
+    "no <?= 'code' ?>",
+    "<?php posix_kill(getmypid(), 15); sleep(5);",
+])
+def test_php_is_as_without_us(php, tmp_path, code):
+    assert php.check(tmp_path, code, ["a", "b c"], b"in\nput") is None
 # ---- TypeScript: the same hook, on what esbuild makes -----------------------------------------------------------------
 
 

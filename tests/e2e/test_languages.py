@@ -8,7 +8,7 @@ import pytest
 
 from conftest import RUNTIMES
 
-LANGUAGES = ["bash", "c", "cpp", "java", "javascript", "python", "r", "typescript"]
+LANGUAGES = ["bash", "c", "cpp", "java", "javascript", "php", "python", "r", "ruby", "typescript"]
 
 
 @pytest.fixture
@@ -60,7 +60,8 @@ def all_of(**programs):
 # ---- what goes in and comes out -----------------------------------------------------------------------------------
 
 @all_of(bash="printf 'x\\n'", c=c('puts("x");'), cpp=cpp('std::cout << "x\\n";'), java=java('System.out.println("x");'),
-        javascript='console.log("x")', python='print("x")', r='cat("x\\n")')
+        javascript='console.log("x")', python='print("x")', r='cat("x\\n")', ruby='puts "x"',
+        php='<?php echo "x\\n";')
 def test_ok(run, language, code):
     outcome = run(language, code)
     assert out(outcome) == b"x\n"
@@ -71,7 +72,8 @@ def test_ok(run, language, code):
 
 
 @all_of(bash="exit 42", c=c("exit(42);"), cpp=cpp("return 42;"), java=java("System.exit(42);"),
-        javascript="process.exitCode = 42", python="import sys; sys.exit(42)", r="quit(status = 42)")
+        javascript="process.exitCode = 42", python="import sys; sys.exit(42)", r="quit(status = 42)", ruby="exit 42",
+        php="<?php exit(42);")
 def test_exit_code(run, language, code):
     outcome = run(language, code)
     assert (outcome["status"], outcome["exit_code"]) == ("nonzero", 42), outcome
@@ -90,7 +92,9 @@ ECHO = dict(
     python='import os, sys\nsys.stdout.buffer.write(sys.stdin.buffer.read())\nsys.stdout.flush()\n'
            'print(*sys.argv[1:], os.environ["X"], "", sep="|", end="")',
     r='x <- file("stdin", "rb"); while (length(b <- readBin(x, "raw", 65536)) > 0) writeBin(b, pipe("cat", "wb") -> p) -> y; '
-      'if (exists("p")) close(p); cat(paste0(c(commandArgs(TRUE), Sys.getenv("X")), "|"), sep = "")')
+      'if (exists("p")) close(p); cat(paste0(c(commandArgs(TRUE), Sys.getenv("X")), "|"), sep = "")',
+    ruby='IO.copy_stream($stdin, $stdout); $stdout.print [*ARGV, ENV["X"], ""].join("|")',
+    php='<?php while (!feof(STDIN)) echo fread(STDIN, 8192); echo implode("|", [...array_slice($argv, 1), getenv("X"), ""]);')
 
 
 @all_of(**ECHO)
@@ -110,14 +114,15 @@ def test_bytes_go_in_and_come_out(run, language, code):
 
 @all_of(bash="echo 'héllo 世界 😀'", c=c('puts("héllo 世界 😀");'), cpp=cpp('std::string é = "héllo 世界 😀"; std::cout << é << "\\n";'),
         java=java('String é = "héllo 世界 😀"; System.out.println(é);'), javascript='const é = "héllo 世界 😀"; console.log(é)',
-        python='é = "héllo 世界 😀"\nprint(é)', r='é <- "héllo 世界 😀"; cat(é, "\\n", sep = ""); stopifnot(nchar(é) == 10)')
+        python='é = "héllo 世界 😀"\nprint(é)', r='é <- "héllo 世界 😀"; cat(é, "\\n", sep = ""); stopifnot(nchar(é) == 10)',
+        ruby='é = "héllo 世界 😀"; puts é; raise unless é.length == 10', php='<?php $é = "héllo 世界 😀"; echo $é, "\\n";')
 def test_source_and_output_are_utf8(run, language, code):
     outcome = run(language, code)
     assert out(outcome).decode() == "héllo 世界 😀\n"
     assert outcome.get("stdout_encoding", "utf-8") == "utf-8"
 
 
-@all_of(bash=":", c=c(""), cpp=cpp(""), java=java(""), javascript=";", python="pass", r="invisible(1)")
+@all_of(bash=":", c=c(""), cpp=cpp(""), java=java(""), javascript=";", python="pass", r="invisible(1)", ruby="nil", php="<?php ;")
 def test_no_output(run, language, code):
     outcome = run(language, code)
     assert out(outcome) == b"" and outcome["stderr"] == ""
@@ -126,7 +131,8 @@ def test_no_output(run, language, code):
 
 @all_of(bash="printf '%1048576s' x", c=c('printf("%1048576s", "x");'), cpp=cpp('std::cout << std::string(1048575, \' \') << "x";'),
         java=java('System.out.print(" ".repeat(1048575) + "x");'), javascript='process.stdout.write(" ".repeat(1048575) + "x")',
-        python='print(" " * 1048575 + "x", end="")', r='cat(strrep(" ", 1048575), "x", sep = "")')
+        python='print(" " * 1048575 + "x", end="")', r='cat(strrep(" ", 1048575), "x", sep = "")',
+        ruby='print " " * 1048575 + "x"', php='<?php echo str_repeat(" ", 1048575) . "x";')
 def test_a_megabyte_on_one_line_without_an_end(run, language, code):
     assert out(run(language, code)) == b" " * 1048575 + b"x"
 
@@ -135,7 +141,8 @@ def test_a_megabyte_on_one_line_without_an_end(run, language, code):
         cpp=cpp("std::string b(65536, 'x'); for (long i = 0; i < 163840; i++) std::cout << b;"),
         java=java('byte[] b = new byte[65536]; Arrays.fill(b, (byte)\'x\'); for (long i = 0; i < 163840; i++) System.out.write(b);'),
         javascript='const b = "x".repeat(65536); for (let i = 0; i < 163840; i++) require("fs").writeSync(1, b)',
-        python='b = "x" * 65536\nfor i in range(163840): print(b, end="")', r='b <- strrep("x", 65536); for (i in 1:163840) cat(b)')
+        python='b = "x" * 65536\nfor i in range(163840): print(b, end="")', r='b <- strrep("x", 65536); for (i in 1:163840) cat(b)',
+        ruby='b = "x" * 65536; 163840.times { $stdout.write b }', php='<?php $b = str_repeat("x", 65536); for ($i = 0; $i < 163840; $i++) echo $b;')
 def test_ten_gigabytes_of_output_are_stopped(run, language, code):
     outcome = run(language, code, "-L", "output=2M")
     assert len(out(outcome, "output_limit")) == 2 << 20
@@ -145,7 +152,8 @@ def test_ten_gigabytes_of_output_are_stopped(run, language, code):
 
 @all_of(bash="echo part; sleep 30", c=c('puts("part"); fflush(stdout); sleep(30);'), cpp=cpp('std::cout << "part" << std::endl; sleep(30);', "unistd.h"),
         java=java('System.out.println("part"); Thread.sleep(30000);'), javascript='console.log("part"); setTimeout(() => {}, 30000)',
-        python='print("part")\nimport time\ntime.sleep(30)', r='cat("part\\n"); Sys.sleep(30)')
+        python='print("part")\nimport time\ntime.sleep(30)', r='cat("part\\n"); Sys.sleep(30)', ruby='puts "part"; $stdout.flush; sleep 30',
+        php='<?php echo "part\\n"; sleep(30);')
 def test_what_was_written_before_a_time_limit_is_kept(run, language, code):
     wall_ms = 5000 if language in ("java", "r") else 1500  # until they have begun
     outcome = run(language, code, "-L", f"wall={wall_ms}ms")
@@ -178,6 +186,15 @@ def test_what_was_written_before_a_time_limit_is_kept(run, language, code):
     ("java", java("throw new IllegalStateException(\"nö\");"), "java.lang.IllegalStateException", "nö", "Main.java:4", 1),
     ("java", java("Object o = null; o.hashCode();"), "java.lang.NullPointerException", "o", "Main.main", 1),
     ("java", java("int[] a = new int[1]; a[2] = 3;"), "java.lang.ArrayIndexOutOfBoundsException", "Index 2 out of bounds", "Main.main", 1),
+    ("ruby", "def f\n  raise ArgumentError, 'nö'\nend\nf", "ArgumentError", "nö", "main.rb:2:in `f'", 1),
+    ("ruby", "[].fetch 3", "IndexError", "index 3 outside of array bounds", "main.rb:1", 1),
+    ("ruby", "x = (", "SyntaxError", "", "", 1),
+    ("ruby", "require 'nothere'", "LoadError", "cannot load such file -- nothere", "main.rb:1", 1),
+    ("ruby", "def f; f; end\nf", "SystemStackError", "stack level too deep", "in `f'", 1),
+    ("php", "<?php\nfunction f() { throw new DomainException('nö'); }\nf();", "DomainException", "nö", "main.php(3): f()", 255),
+    ("php", "<?php echo (;", "ParseError", "syntax error, unexpected token \";\"", "", 255),
+    ("php", "<?php nothere();", "Error", "Call to undefined function nothere()", "{main}", 255),
+    ("php", "<?php ini_set('memory_limit', '8M'); str_repeat('x', 1 << 27);", "Error", "Allowed memory size", "", 255),
     ("cpp", cpp("throw std::runtime_error(\"nö\");", "stdexcept"), "std::runtime_error", "nö", "", None),
     ("cpp", cpp("std::vector<int>().at(3);"), "std::out_of_range", "vector::_M_range_check", "", None),
     ("cpp", cpp("throw 5;"), "int", "", "", None),
@@ -192,10 +209,12 @@ def test_uncaught_errors_are_told(run, language, code, name, value, trace, exit_
         return
     error = outcome["error"]
     assert error["name"] == name and value in error["value"] and trace in error["traceback"], error
-    assert "/retort" not in outcome["stderr"] and "sitecustomize" not in outcome["stderr"]
+    assert not any(ours in outcome["stderr"] for ours in ("/retort", "sitecustomize", "hook."))
 
 
 @pytest.mark.parametrize("language, code", [
+    ("python", "try:\n    1/0\nexcept ZeroDivisionError:\n    raise SystemExit(3)"), ("javascript", "try { x } catch { process.exit(3) }"),
+    ("ruby", "begin; raise 'a'; rescue; exit 3; end"), ("php", "<?php try { throw new Exception; } catch (Exception $e) { exit(3); }"),
     ("python", "try:\n    1/0\nexcept ZeroDivisionError:\n    raise SystemExit(3)"), ("javascript", "try { x } catch { process.exit(3) }"), ("typescript", "try { throw 1 as any } catch (e: unknown) { process.exit(3) }"),
     ("r", "tryCatch(stop('a'), error = function(e) quit(status = 3))"), ("java", java("try { throw new Exception(); } catch (Exception e) { System.exit(3); }")),
     ("cpp", cpp("try { throw 1; } catch (...) { return 3; }"))])
@@ -273,6 +292,8 @@ def test_headers_compiled_ahead_are_used_where_they_fit(run, header):
     ("typescript", {"main.mts": "import {x} from './helper.mjs'\nconsole.log(x, await 2)\n", "helper.mts": "export const x: number = 1\n"}),
     ("typescript", {"src/main.tsx": "const h = (name: string, props: {n: number}) => props.n; /** @jsx h */\nimport { y } from './other.js'\nconsole.log(<b n={1} />, y)\n", "src/other.ts": "export const y = 2\n"}),
     ("r", {"main.R": "source('helper.R'); source('pack/inner.R'); cat(x, y, '\\n', sep = ' ')\n", "helper.R": "x <- 1\n", "pack/inner.R": "y <- 2\n"}),
+    ("ruby", {"main.rb": "require_relative 'helper'; load 'pack/inner.rb'; puts X, Y\n", "helper.rb": "X = 1\n", "pack/inner.rb": "Y = 2\n"}),
+    ("php", {"main.php": "<?php require 'helper.php'; require __DIR__ . '/pack/inner.php'; echo X, ' ', Y;\n", "helper.php": "<?php const X = 1;\n", "pack/inner.php": "<?php const Y = 2;\n"}),
     ("bash", {"main.sh": ". ./helper.sh\n. pack/inner.sh\necho $x $y\n", "helper.sh": "x=1\n", "pack/inner.sh": "y=2\n"}),
     ("c", {"main.c": '#include "helper.h"\n#include <stdio.h>\nint main(void) { printf("%d %d\\n", X, f()); return 0; }\n', "helper.h": "#define X 1\nint f(void);\n", "f.c": "int f(void) { return 2; }\n"}),
     ("cpp", {"main.cpp": '#include "helper.hpp"\n#include <iostream>\nint main() { std::cout << X << " " << f() << "\\n"; }\n', "helper.hpp": "#define X 1\nint f();\n", "f.cpp": "int f() { return 2; }\n"}),
@@ -285,7 +306,8 @@ def test_several_files(run, language, files):
 
 @pytest.mark.parametrize("language, name, entry, other", [
     ("python", "py", "print('entry')", "print('other')"), ("javascript", "js", "console.log('entry')", "console.log('other')"), ("typescript", "ts", "console.log('entry' as string)", "console.log('other')"),
-    ("bash", "sh", "echo entry", "echo other"), ("r", "R", "cat('entry\\n')", "cat('other\\n')")])
+    ("bash", "sh", "echo entry", "echo other"), ("r", "R", "cat('entry\\n')", "cat('other\\n')"),
+    ("ruby", "rb", "puts 'entry'", "puts 'other'"), ("php", "php", "<?php echo \"entry\\n\";", "<?php echo 'other';")])
 def test_an_entry_file(run, language, name, entry, other):
     assert out(run(language, {f"a.{name}": other, f"sub/b.{name}": entry}, "--entry", f"sub/b.{name}")) == b"entry\n"
 
@@ -325,6 +347,8 @@ def test_compiler_flags(run):
     ("c", c("for (;;) { char *p = malloc(1 << 20); if (!p) return 1; memset(p, 1, 1 << 20); }"), "64M", ["memory_limit"]),
     ("cpp", cpp("std::vector<std::string> x; for (;;) x.emplace_back(1 << 20, 'x');"), "64M", ["memory_limit"]),
     ("bash", "x=x; while :; do x=$x$x; done", "64M", ["memory_limit"]),
+    ("ruby", "x = []; loop { x << 'x' * (1 << 20) }", "64M", ["memory_limit"]),
+    ("php", "<?php for (;;) $x[] = str_repeat('x', 1 << 20);", "64M", ["memory_limit"]),
 ])
 def test_memory_ends_at_the_limit(run, language, code, memory, statuses):
     outcome = run(language, code, "-L", f"memory={memory}")
@@ -470,6 +494,48 @@ def test_java_programs(run, name):
     assert outcome["stderr"] == ""
 
 
+RUBY = {
+    "libraries": ("require 'json'; require 'set'; require 'date'; require 'digest'; puts JSON.generate([1, {a: Set[1].to_a}]), Date.new(2024, 2, 29).next_year, Digest::SHA256.hexdigest('x')[0, 8]", '[1,{"a":[1]}]\n2025-02-28\n2d711642'),
+    "threads": ("q = Queue.new; 30.times.map { |i| Thread.new { q << i } }.each(&:join); puts q.size, [1, 2].each_slice(1).to_a.inspect", "30\n[[1], [2]]"),
+    "process": ("puts `echo child`; system('exit 3'); puts $?.exitstatus; puts Process.wait2(fork { exit! 5 })[1].exitstatus", "child\n3\n5"),
+    "files": ("require 'tmpdir'; require 'fileutils'; Dir.mktmpdir { |d| File.write(d + '/a', 'é'); puts d.start_with?('/tmp/'), File.read(d + '/a'), Dir.children(d).inspect }", 'true\né\n["a"]'),
+    "sockets": ("require 'socket'; s = TCPServer.new('127.0.0.1', 0); t = Thread.new { s.accept.puts 'hi' }; puts TCPSocket.new('127.0.0.1', s.addr[1]).gets", "hi"),
+    "ractor": ("Warning[:experimental] = false; puts Ractor.new { 6 * 7 }.take, Fiber.new { 1 }.resume", "42\n1"),
+    "data": ("puts DATA.read\n__END__\nat the end", "at the end"),
+    "system": ("require 'etc'; puts Dir.pwd, Etc.getlogin.to_s.size < 9, Etc.nprocessors > 0, Encoding.default_external, __FILE__ == $0", "/work\ntrue\ntrue\nUTF-8\ntrue"),
+    "numbers": ("srand(1); puts 2**100, 1r / 3, rand(10).between?(0, 9), [3, 1].sort.sum.fdiv(3).round(2)", "1267650600228229401496703205376\n1/3\ntrue\n1.33"),
+}
+
+
+@pytest.mark.parametrize("name", RUBY)
+def test_ruby_programs(run, name):
+    code, expected = RUBY[name]
+    outcome = run("ruby", code)
+    assert out(outcome).decode() == expected + "\n", outcome
+    assert outcome["stderr"] == ""
+
+
+PHP = {
+    "json": ("echo json_encode(['a' => [1, 2.5, null]]), hash('sha256', 'x')[0], preg_replace('/b+/', 'c', 'abbb'), ucfirst('x'), PHP_EOL;", '{"a":[1,2.5,null]}2acX'),
+    "objects": ("enum E: int { case A = 1; } class P { function __construct(public readonly int $x) {} } $f = fn (P $p): int => $p->x + E::A->value; echo $f(new P(2)), match (true) { default => 'm' }, PHP_EOL;", "3m"),
+    "process": ("echo shell_exec('echo child'); exec('exit 3', $o, $s); echo $s; $p = pcntl_fork(); if (!$p) exit(5); pcntl_wait($st); echo pcntl_wexitstatus($st), PHP_EOL;", "child\n35"),
+    "files": ("$t = tempnam(sys_get_temp_dir(), 'x'); file_put_contents($t, 'é'); echo substr($t, 0, 5), file_get_contents($t), count(scandir('.')), getcwd(), PHP_EOL;", "/tmp/é3/work"),
+    "sockets": ("$s = stream_socket_server('tcp://127.0.0.1:0'); $c = stream_socket_client('tcp://' . stream_socket_get_name($s, false)); fwrite(stream_socket_accept($s), \"hi\\n\"); echo fgets($c);", "hi"),
+    "generators": ("function g() { yield from [1, 2]; return 3; } foreach ($g = g() as $x) echo $x; echo $g->getReturn(), random_int(1, 1), strlen(random_bytes(4)), PHP_EOL;", "12314"),
+    "time": ("date_default_timezone_set('Asia/Tokyo'); echo date('H', 0), (new DateTimeImmutable('2024-02-28'))->modify('+1 day')->format('D'), PHP_EOL;", "09Thu"),
+    "system": ("echo PHP_SAPI, $argc, $argv[0], basename(__FILE__), $_SERVER['SCRIPT_NAME'] === $argv[0] ? 1 : 0, ini_get('memory_limit'), get_current_user(), PHP_EOL;", "cli1main.phpmain.php1-1guest"),
+    "sorted": ("$a = ['b' => 1, 'a' => 2]; ksort($a); echo implode(',', array_keys($a)), array_sum(array_map(fn ($x) => $x ** 2, range(1, 3))), PHP_EOL;", "a,b14"),
+}
+
+
+@pytest.mark.parametrize("name", PHP)
+def test_php_programs(run, name):
+    code, expected = PHP[name]
+    outcome = run("php", "<?php " + code)
+    assert out(outcome).decode() == expected + "\n", outcome
+    assert outcome["stderr"] == ""
+
+
 NATIVE = {
     "c math": ("c", c('printf("%.3f\\n", sqrt(2) + pow(2, 0.5));', "math.h"), "2.828\n"),
     "c threads": ("c", "#include <pthread.h>\n#include <stdio.h>\nstatic void *f(void *x) { ++*(int *)x; return x; }\nint main(void) { pthread_t t[50]; int n[50] = {0}, s = 0;\n"
@@ -518,6 +584,9 @@ def test_bash_programs(run, name):
     ("javascript", "const f = require('fs'); f.writeFileSync('/dev/stdout', f.readFileSync('/dev/stdin')); f.appendFileSync('/dev/stderr', 'err\\n')"),
     ("python", "open('/dev/stdout', 'w').write(open('/dev/stdin').read()); open('/proc/self/fd/2', 'w').write('err\\n')"),
     ("r", "at <- function(x, m) file(paste0('/dev/', x), m, raw = TRUE); cat(readLines(at('stdin', 'r')), file = at('stdout', 'w'), sep = '\\n'); cat('err\\n', file = at('stderr', 'w'))"),
+    ("ruby", "File.write('/dev/stdout', File.read('/dev/stdin')); File.open('/dev/stderr', 'w') { |f| f.puts 'err' }"),
+    # PHP itself opens no link that has no name behind it, such as /dev/stdin when that is a pipe.
+    ("php", "<?php file_put_contents('php://stdout', file_get_contents('php://stdin')); fwrite(fopen('php://stderr', 'w'), \"err\\n\");"),
     ("java", java('byte[] b = java.nio.file.Files.readAllBytes(java.nio.file.Path.of("/dev/stdin")); try (var o = new FileOutputStream("/dev/stdout")) { o.write(b); } try (var o = new FileWriter("/dev/stderr")) { o.write("err\\n"); }')),
     ("c", c('char b[9]; freopen("/dev/stdin", "r", stdin); fgets(b, 9, stdin); freopen("/dev/stdout", "w", stdout); fputs(b, stdout); fputs("err\\n", fopen("/dev/stderr", "w")); fflush(NULL);')),
 ])

@@ -30,7 +30,7 @@ from conftest import BIN, RUNTIMES_DIR, environment, in_text
 
 HERE = pathlib.Path(__file__).parent
 KEYS = ("expect", "limits", "words", "each", "says", "never", "within", "files", "machine", "findings")
-LANGUAGES = {".c": "c", ".cpp": "cpp", ".py": "python", ".sh": "bash", ".js": "javascript", ".java": "java", ".R": "r"}
+LANGUAGES = {".c": "c", ".cpp": "cpp", ".py": "python", ".sh": "bash", ".js": "javascript", ".java": "java", ".R": "r", ".rb": "ruby", ".php": "php"}
 
 
 class Hostile:
@@ -80,6 +80,23 @@ class Hostile:
                  *(self.words("words") if self.path.suffix in OWN_FORKS else ()), str(main), *map(str, files)]
         return words + (["--", self.case] if self.case else [])
 
+    def pooled_command(self, known, folder):
+        """The same from within an interpreter that was started ahead: itself, or what that becomes by execve."""
+        language = LANGUAGES.get(self.path.suffix) if self.path.suffix in OWN_POOLS else "ruby"
+        main, files = folder / ("main" + (self.path.suffix if self.path.suffix in OWN_POOLS else ".rb")), []
+        if self.path.suffix in OWN_POOLS:
+            main.write_bytes(self.path.read_bytes())
+        elif self.path.suffix == ".c":
+            subprocess.run(["gcc", "-O2", "-w", "-o", folder / "hostile", self.path, "-lm"], check=True)
+            main.write_text('File.chmod(0755, "hostile")\nexec("./hostile", *ARGV)\n')
+            files = [folder / "hostile"]
+        else:
+            main.write_text(f'exec("{BECOMES[self.path.suffix]}", "{self.path.name}", *ARGV)\n')
+            files = [shutil.copy(self.path, folder)]
+        files += [shutil.copy(HERE / "helpers" / name, folder) for name in self.words("files")]
+        words = [str(BIN / "retort"), "run", "--json", "--warm", "--language", language, *self.options(known), str(main), *map(str, files)]
+        return words + (["--", self.case] if self.case and language != "php" else [])
+
     def options(self, known, forked=False):
         words = []
         for limit in self.words("limits"):
@@ -92,7 +109,9 @@ class Hostile:
 
 # What has a frozen interpreter of its own; and how a guest that is a fork of a Python becomes another program.
 OWN_FORKS = {".js", ".java", ".R"}
-BECOMES = {".sh": "/bin/bash"}
+BECOMES = {".sh": "/bin/bash", ".py": "/usr/bin/python3"}
+# What has interpreters of its own that are started ahead.
+OWN_POOLS = {".rb", ".php"}
 BECOME = """import os, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 if "{program}" == "./hostile":
@@ -164,6 +183,19 @@ def test_escape_of_a_fork(program, corner, canaries, host_unchanged, installed_l
     outcome = try_it(program, program.forked_command(canaries.for_guest(), tmp_path),
                      environment(RETORT_RUNTIMES=str(bare_runtimes)), corner, canaries)
     assert outcome["start"] in ("fork", "parked") or "memory=1M" in program.words("limits")
+
+
+@pytest.mark.parametrize("program", all_programs((".c", ".sh", ".py", ".rb", ".php")))
+def test_escape_of_one_started_ahead(program, corner, canaries, host_unchanged, installed_languages, tmp_path):
+    """Guests whose process was started before there was a program for it are kept as well as all others."""
+    if missing := installed_languages["ruby"]:
+        pytest.skip(f"toolchain not installed: {missing}")
+    skip_where_it_cannot_run(program, installed_languages)
+    if "error" in program.expect and program.path.suffix not in OWN_POOLS:
+        pytest.skip("what an interpreter becomes has no hook")
+    outcome = try_it(program, program.pooled_command(canaries.for_guest(), tmp_path), environment(), corner, canaries)
+    assert outcome["start"] == "pool" or any(word.startswith("memory=") and int(re.match(r"memory=(\d+)M", word)[1]) < 32
+                                             for word in program.words("limits"))
 
 
 def compiled_by_forks():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Guests that are forks of a frozen Node, R or Java, one after the other: the second finds nothing of the first, has random
-numbers of its own, and a frozen interpreter that is killed is replaced. test_next_guest.py says more of Python's. Of C the
-compiler is a fork, and its programs are started in the same slots.
+"""Guests that are forks of a frozen Node, R or Java, or a Ruby or PHP that was started ahead, one after the other: the second
+finds nothing of the first, has random numbers of its own, and an interpreter that is killed is replaced. test_next_guest.py says
+more of Python's. Of C the compiler is a fork, and its programs are started in the same slots.
 """
 import ctypes
 import json
@@ -24,6 +24,8 @@ THROUGH_SHELL = {
     "r": "cat(system2('/bin/sh', c('-c', shQuote('%s')), stdout = TRUE), sep = '\\n')",
     "java": 'public class Main { public static void main(String[] a) throws Exception { System.out.print(new String('
             'new ProcessBuilder("/bin/sh", "-c", "%s").start().getInputStream().readAllBytes())); } }',
+    "ruby": "IO.popen(['/bin/sh', '-c', '%s']) { |io| print io.read }",
+    "php": "<?php echo shell_exec(<<<'X'\n%s\nX);",
     "c": '// /proc: so that it is compiled each time\n#include <unistd.h>\nint main(void) { execl("/bin/sh", "sh", "-c", "%s", (char *)0); return 1; }\n',
 }
 LEAVES = ("for d in /work /tmp /dev/shm; do mkdir -p $d/deep/er; echo x > $d/left; ln -s / $d/deep/link; done; chmod 0 /tmp/deep; "
@@ -43,6 +45,10 @@ SPOILS = {
              " Thread.setDefaultUncaughtExceptionHandler(null); System.out.println(\"spoilt\"); } }",
              "public class Main { public static void main(String[] a) { System.out.println(System.getProperty(\"left\") + java.util.Locale.getDefault() + new java.io.File(\"Main$1.class\").exists()); } }",
              "nullenfalse\n"),
+    "ruby": ("class Array; def left = 1; end; $left = 2; LEFT = 3; ENV['LEFT'] = 'x'; srand(1); Math.freeze; def puts(*) = print('spoilt'); require 'json'; print \"spoilt\\n\"",
+             "p [].respond_to?(:left), $left, defined?(LEFT), ENV['LEFT'], Math.frozen?, defined?(JSON)", "false\nnil\nnil\nnil\nfalse\nnil\n"),
+    "php": ("<?php define('LEFT', 1); function left() {} class Left {} putenv('LEFT=x'); ini_set('precision', '3'); mt_srand(1); setlocale(LC_ALL, 'C'); $GLOBALS['left'] = 1; echo \"spoilt\\n\";",
+            "<?php var_dump(defined('LEFT'), function_exists('left'), class_exists('Left'), getenv('LEFT'), ini_get('precision'), isset($left));", 'bool(false)\nbool(false)\nbool(false)\nbool(false)\nstring(2) "14"\nbool(false)\n'),
 }
 RANDOM = {
     "python": "import random, os, uuid, secrets\nprint(random.random(), uuid.uuid4(), secrets.token_hex(8), os.urandom(4))",
@@ -53,9 +59,14 @@ RANDOM = {
     "r": "cat(runif(2), rnorm(1), paste(sample(1000), collapse = ','), '\\n')",
     "java": "public class Main { public static void main(String[] a) { System.out.println(Math.random() + \" \" + new java.util.Random().nextLong() + \" \" + java.util.UUID.randomUUID()"
             " + \" \" + new java.security.SecureRandom().nextLong() + \" \" + java.util.concurrent.ThreadLocalRandom.current().nextLong() + \" \" + new java.util.SplittableRandom().nextLong()); } }",
+    "ruby": "require 'securerandom'; puts rand, Random.new.rand, Random.new_seed, SecureRandom.hex, [*1..1000].shuffle.join(','), 'a'.hash, Object.new.hash",
+    "php": "<?php echo mt_rand(), ' ', mt_getrandmax() * lcg_value(), ' ', random_int(0, PHP_INT_MAX), ' ', uniqid('', true), ' ', bin2hex(random_bytes(8)), ' ', str_shuffle(str_repeat('abcdefgh', 9));",
     "c": '// /proc\n#include <stdio.h>\n#include <sys/auxv.h>\nint main(void) { unsigned long *x = (void *)getauxval(AT_RANDOM); printf("%lx %lx %p %p\\n", x[0], x[1], (void *)&x, (void *)main); return 0; }\n',
 }
-HELLO = {"python": "print(1)", "javascript": "console.log(1)", "r": "cat('1\\n')",
+POOLED = {"ruby": "ruby", "php": "php"}  # and what its process is called
+WARM = ("fork", "parked", "pool")
+HELLO = {"ruby": "puts 1", "php": "<?php echo \"1\\n\";",
+         "python": "print(1)", "javascript": "console.log(1)", "r": "cat('1\\n')",
          "java": "public class Main { public static void main(String[] a) { System.out.println(1); } }",
          "c": '// /proc\n#include <stdio.h>\nint main(void) { puts("1"); return 0; }\n'}
 LANGUAGES = tuple(HELLO)
@@ -83,7 +94,7 @@ def open_frozen(corner, language, runtimes, installed):
         test_next_guest.RUNTIMES_DIR = kept
     opened.language = language
     opened.must(opened.lib.retort_engine_warm(opened.handle, language.encode(), 120000, ctypes.byref(opened.err)))
-    assert eventually(lambda: opened.run(HELLO[language], language=language)["start"] == "parked", 20)
+    assert eventually(lambda: opened.run(HELLO[language], language=language)["start"] == ("pool" if language in POOLED else "parked"), 20)
     return opened
 
 
@@ -110,7 +121,7 @@ def test_the_next_fork_finds_nothing(engine, corner):
     assert keeper_of(corner) == keepers, "meant to be the same slots, made as new"
     second = engine.run(through_shell(language, FINDS), language=language)
     assert (second["status"], second["stdout"]) == ("ok", fresh["stdout"]), second
-    assert {one["start"] for one in (fresh, first, second)} <= {"fork", "parked"}
+    assert {one["start"] for one in (fresh, first, second)} <= set(WARM)
 
 
 def test_a_fork_spoils_its_own_memory_only(engine):
@@ -122,14 +133,14 @@ def test_a_fork_spoils_its_own_memory_only(engine):
     assert engine.run(spoils, language=engine.language)["stdout"] == "spoilt\n"
     for _ in range(3):
         after = engine.run(asks, language=engine.language)
-        assert after["stdout"] == expected and after["start"] in ("fork", "parked"), after
+        assert after["stdout"] == expected and after["start"] in WARM, after
 
 
 def test_forks_have_random_numbers_of_their_own(engine):
     seen = set()
     for _ in range(8):
         done = engine.run(RANDOM[engine.language], language=engine.language)
-        assert done["status"] == "ok" and done["start"] in ("fork", "parked"), done
+        assert done["status"] == "ok" and done["start"] in WARM, done
         words = done["stdout"].split()
         assert len(set(words)) == len(words)
         assert not seen & set(words)
@@ -153,6 +164,8 @@ def frozen_of(corner):
 
 def test_a_frozen_interpreter_that_is_killed_is_replaced(engine, corner):
     language = engine.language
+    if language in POOLED:
+        pytest.skip("there is none")
     frozen = frozen_of(corner)
     assert len(frozen) == 1, corner.descendants()
     os.kill(frozen[0], signal.SIGKILL)
@@ -166,6 +179,97 @@ def test_a_frozen_interpreter_that_is_killed_is_replaced(engine, corner):
         assert (done["status"], done["stdout"]) == ("ok", "1\n"), done
         return done["start"] == "parked"
     assert eventually(parked, 60)
+
+
+def waiting(corner, language):
+    """Interpreters of this language that wait for a program."""
+    return {pid for pid, what in corner.descendants().items() if f"({POOLED[language]})" in what}
+
+
+def test_one_that_waits_and_is_killed_is_replaced(engine, corner):
+    """No request fails for it, and none is told of the end of something that never was its own."""
+    language = engine.language
+    if language not in POOLED:
+        pytest.skip("none waits")
+    for _ in range(3):
+        assert eventually(lambda: waiting(corner, language), 20)
+        time.sleep(1)  # until they wait
+        for pid in waiting(corner, language):
+            os.kill(pid, signal.SIGKILL)
+        done = engine.run(HELLO[language], language=language)
+        assert (done["status"], done["stdout"]) == ("ok", "1\n"), done
+    assert eventually(lambda: engine.run(HELLO[language], language=language)["start"] == "pool", 20)
+
+
+def test_one_that_waits_serves_once(engine, corner):
+    language = engine.language
+    if language not in POOLED:
+        pytest.skip("none waits")
+    tell = {"ruby": "puts Process.clock_gettime(Process::CLOCK_PROCESS_CPUTIME_ID) && $$, File.stat('/proc/self').ino, File.read('/proc/self/stat').split[21]",
+            "php": "<?php echo getmypid(), ' ', preg_split('/ /', file_get_contents('/proc/self/stat'))[21];"}[language]
+    seen = set()
+    for _ in range(6):
+        done = engine.run(tell, language=language)
+        assert done["status"] == "ok" and done["start"] in WARM, done
+        begun = done["stdout"].split()[-1]
+        assert begun not in seen
+        seen.add(begun)
+
+
+def test_fifty_of_them_leave_no_descriptor_and_no_process(engine, corner):
+    language = engine.language
+    if language not in POOLED:
+        pytest.skip("none waits")
+
+    def held():
+        return len(os.listdir("/proc/self/fd")), len(corner.descendants())
+
+    def ready():
+        return eventually(lambda: len(waiting(corner, language)) == 1, 20)
+    engine.run(HELLO[language], language=language)
+    assert ready()
+    before = held()
+    for _ in range(50):
+        assert engine.run(HELLO[language], language=language)["status"] == "ok"
+    assert ready() and eventually(lambda: held() == before, 20), (before, held())
+
+
+def test_what_it_used_before_it_had_a_program_is_not_charged(engine):
+    """A Ruby takes 40 ms to start and PHP 12; a program that waits for none of it hardly anything."""
+    language = engine.language
+    if language not in POOLED:
+        pytest.skip("none waits")
+    cold = engine.run(HELLO[language], language=language, env={"LC_ALL": "C.UTF-8"})
+    pool = engine.run(HELLO[language], language=language)
+    assert (cold["start"], pool["start"]) == ("cold", "pool")
+    assert pool["usage"]["cpu_ms"] < cold["usage"]["cpu_ms"] / 2
+    assert pool["usage"]["peak_memory_bytes"] > 1 << 20, "what it holds is its own"
+    assert engine.run({"ruby": "loop {}", "php": "<?php for (;;);"}[language], language=language, limits={"cpu_ms": 200})["status"] == "cpu_limit"
+
+
+def test_an_interpreter_that_cannot_be_started_ahead_says_why(corner, host_unchanged, quick_runtimes, installed_languages, tmp_path):
+    if missing := installed_languages["ruby"]:
+        pytest.skip(f"toolchain not installed: {missing}")
+    folder = tmp_path / "runtimes"
+    shutil.copytree(quick_runtimes, folder)
+    tmp_path.chmod(0o755)
+    (folder / "ruby" / "warm.rb").write_text("abort 'not today'\n")
+    test_next_guest.RUNTIMES_DIR, kept = folder, test_next_guest.RUNTIMES_DIR
+    try:
+        opened = Engine(corner.scratch, warm=b"ruby")
+    finally:
+        test_next_guest.RUNTIMES_DIR = kept
+    try:
+        with pytest.raises(RuntimeError, match="could not be started ahead: not today"):
+            opened.must(opened.lib.retort_engine_warm(opened.handle, b"ruby", 30000, ctypes.byref(opened.err)))
+        done = opened.run("puts 1", language="ruby")
+        assert (done["start"], done["status"]) == ("cold", "ok"), done
+        out = ctypes.c_char_p()
+        opened.must(opened.lib.retort_engine_languages(opened.handle, ctypes.byref(out), ctypes.byref(opened.err)))
+        warm = {one["name"]: one["warm"] for one in json.loads(out.value)}["ruby"]
+        assert warm["state"] == "failed" and "not today" in warm["reason"], warm
+    finally:
+        opened.close()
 
 
 def test_an_interpreter_that_cannot_be_frozen_says_why(corner, host_unchanged, quick_runtimes, installed_languages, tmp_path):

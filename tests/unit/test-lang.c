@@ -115,6 +115,82 @@ static void a_good_file_loads(void **state) {
         assert_null(rt_lang_free(set));
 }
 
+/* The good text with this before its diagnostics. */
+static int load_warm(const char *warm, struct rt_lang_set **ret_set, struct retort_error *err) {
+        char to[600];
+        (void)snprintf(to, sizeof to, "%sdiagnostics:\n", warm);
+        rt_auto_free char *text = changed("diagnostics:\n", to);
+        return load_text(text, ret_set, err);
+}
+
+static bool can_start_ahead(const struct rt_runtime *toy, struct retort_request request) {
+        rt_auto_arena struct rt_arena arena = { 0 };
+        struct rt_lang_plan plan;
+        request.language = "toy";
+        if (!request.n_files && !request.code.size)
+                request.code = (struct retort_bytes){ "x", 1 };
+        assert_int_equal(rt_lang_plan(toy, &request, &places, &no_ceilings, &arena, &plan, NULL), 0);
+        if (plan.steps[0].fork_argv)
+                assert_string_equal(plan.steps[0].fork_argv[0], "main.toy");
+        return plan.steps[0].fork_argv;
+}
+
+static void what_can_be_started_ahead_is_told_apart(void **state) {
+        (void)state;
+        struct retort_error err = { 0 };
+        struct rt_lang_set *set = NULL;
+        assert_int_equal(load_warm("warm:\n  start: pool\n  argv: [x]\n  args: ['{entry}']\n  entry: main.toy\n  first: \"\\uFEFF\"\n"
+                                   "  cold_code: ['#!']\n  cold_env: ['TOY_*']\n  least: {memory_bytes: 32 MiB}\n", &set, &err), 0);
+        const struct rt_runtime *toy = rt_lang_find(set, "toy", &err);
+        assert_true(rt_runtime_can_warm(toy, false) && rt_runtime_is_pooled(toy));
+        static const char *const args[] = { "a" }, *const env[] = { "TOY_X=1" }, *const other[] = { "TOY=1" };
+        static const struct retort_file named[] = { { "main.toy", { "x", 1 } } }, elsewhere[] = { { "a/main.toy", { "x", 1 } } };
+        assert_true(can_start_ahead(toy, (struct retort_request){ 0 }));
+        assert_true(can_start_ahead(toy, (struct retort_request){ .files = named, .n_files = 1 }));
+        assert_true(can_start_ahead(toy, (struct retort_request){ .env = other, .n_env = 1 }));
+        assert_true(can_start_ahead(toy, (struct retort_request){ .code = { "#", 1 } }));
+        assert_false(can_start_ahead(toy, (struct retort_request){ .code = { "#! sh", 5 } }));
+        assert_false(can_start_ahead(toy, (struct retort_request){ .files = elsewhere, .n_files = 1 }));
+        assert_false(can_start_ahead(toy, (struct retort_request){ .args = args, .n_args = 1 }));
+        assert_false(can_start_ahead(toy, (struct retort_request){ .env = env, .n_env = 1 }));
+        assert_false(can_start_ahead(toy, (struct retort_request){ .terminal_columns = 80 }));
+        assert_false(can_start_ahead(toy, (struct retort_request){ .limits = { .memory_bytes = 16 << 20 } }));
+        rt_auto_arena struct rt_arena arena = { 0 };
+        struct rt_lang_step step;
+        assert_int_equal(rt_lang_warm(toy, false, &places, &no_ceilings, &arena, &step, &err), 0);
+        size_t n = 0;
+        while (step.env[n])
+                n++;
+        assert_string_equal(step.env[n - 2], "RETORT_MAIN=main.toy");
+        assert_string_equal(step.env[n - 1], "RETORT_FIRST=\xef\xbb\xbf");
+        assert_null(rt_lang_free(set));
+        assert_int_equal(load_warm("warm:\n  argv: [x]\n  args: ['{entry}', '{args}']\n", &set, &err), 0);
+        toy = rt_lang_find(set, "toy", &err);
+        assert_true(rt_runtime_can_warm(toy, false) && !rt_runtime_is_pooled(toy));
+        assert_true(can_start_ahead(toy, (struct retort_request){ .args = args, .n_args = 1 }));
+        assert_null(rt_lang_free(set));
+}
+
+static void mistakes_in_warm_have_their_place(void **state) {
+        (void)state;
+        static const struct {
+                const char *warm, *words;
+        } rows[] = {
+                { "warm: {start: maybe, argv: [x], args: ['{entry}']}\n", ":17:15: 'start' is fork or pool, not 'maybe'" },
+                { "warm: {argv: [x], args: ['{entry}'], entry: main.toy}\n", "'entry' and 'first' are for 'start: pool'" },
+                { "warm: {argv: [x], args: ['{entry}'], first: y}\n", "'entry' and 'first' are for 'start: pool'" },
+                { "warm: {start: pool, argv: [x], args: ['{entry}'], entry: a/b}\n", "'entry' must be a file name without a folder" },
+                { "compile: {argv: [x]}\nwarm: {start: pool, argv: [x], args: ['{entry}']}\n", "'start: pool' is for programs, and for runtimes without 'compile'" },
+        };
+        for (size_t i = 0; i < RT_LEN(rows); i++) {
+                struct retort_error err = { 0 };
+                struct rt_lang_set *set = NULL;
+                assert_int_equal(load_warm(rows[i].warm, &set, &err), RETORT_E_INPUT);
+                if (!strstr(err.message, rows[i].words))
+                        fail_msg("%s does not say: %s", err.message, rows[i].words);
+        }
+}
+
 /* The good file without what belongs to its programs, and with a runner. */
 static const char cells_only[] = "name: toy\n"
                                  "title: A toy\n"
@@ -384,7 +460,7 @@ static void missing_toolchains_say_how_to_get_them(void **state) {
 
 static void every_runtime_of_the_tree_is_there(void **state) {
         (void)state;
-        static const char *const names[] = { "bash", "c", "cpp", "deno", "ipykernel", "irkernel", "java", "javascript", "python", "r", "xpython" };
+        static const char *const names[] = { "bash", "c", "cpp", "deno", "ipykernel", "irkernel", "java", "javascript", "php", "python", "r", "ruby", "typescript", "xpython" };
         for (size_t i = 0; i < RT_LEN(names); i++)
                 assert_string_equal(rt_runtime_name(rt_lang_at(tree, i)), names[i]);
         assert_null(rt_lang_at(tree, RT_LEN(names)));
@@ -413,6 +489,8 @@ static void aliases_are_found_in_any_case(void **state) {
                 { "cplusplus", "cpp" },
                 { "sh", "bash" },
                 { "Shell", "bash" },
+                { "rb", "ruby" },
+                { "PHP", "php" },
         };
         for (size_t i = 0; i < RT_LEN(rows); i++) {
                 struct retort_error err = { 0 };
@@ -425,13 +503,13 @@ static void aliases_are_found_in_any_case(void **state) {
 static void unknown_languages_hear_the_known_ones(void **state) {
         (void)state;
         struct retort_error err = { 0 };
-        assert_null(rt_lang_find(tree, "ruby", &err));
+        assert_null(rt_lang_find(tree, "cobol", &err));
         assert_int_equal(err.code, RETORT_E_NO_RUNTIME);
         assert_string_equal(err.message,
-                            "unknown language 'ruby'; known: bash, c, cpp, deno, ipykernel, irkernel, java, javascript, python, r, xpython");
+                            "unknown language 'cobol'; known: bash, c, cpp, deno, ipykernel, irkernel, java, javascript, php, python, r, ruby, typescript, xpython");
         assert_null(rt_lang_find(tree, NULL, &err));
         assert_string_equal(err.message,
-                            "language is missing; known: bash, c, cpp, deno, ipykernel, irkernel, java, javascript, python, r, xpython");
+                            "language is missing; known: bash, c, cpp, deno, ipykernel, irkernel, java, javascript, php, python, r, ruby, typescript, xpython");
         assert_null(rt_lang_find(tree, "  ", &err));
         assert_null(rt_lang_find(tree, "pyth", &err));
         assert_null(rt_lang_find(tree, "a\nb\xff", &err));
@@ -444,7 +522,8 @@ static void files_tell_their_language(void **state) {
                 const char *file, *name;
         } rows[] = { { "a/x.py", "python" }, { "x.mjs", "javascript" }, { "X.java", "java" },
                      { "x.c", "c" },         { "x.tar.cc", "cpp" },     { "x.R", "r" },
-                     { "x.r", "r" },         { "x.sh", "bash" } };
+                     { "x.r", "r" },         { "x.sh", "bash" },
+                     { "x.rb", "ruby" },     { "x.php", "php" } };
         for (size_t i = 0; i < RT_LEN(rows); i++)
                 assert_string_equal(rt_runtime_name(rt_lang_by_file(tree, rows[i].file)), rows[i].name);
         assert_null(rt_lang_by_file(tree, "py"));
@@ -465,6 +544,8 @@ static void versions_are_read(void **state) {
                 { "java", "java version \"1.8.0_402\"\n", "1.8.0_402", "-version" },
                 { "c", "12.2.0\n", "12.2.0", "-dumpfullversion" },
                 { "cpp", "12.2.0\n", "12.2.0", "-dumpfullversion" },
+                { "ruby", "ruby 3.1.2p20 (2022-04-12 revision 4491bb740a) [x86_64-linux-gnu]\n", "3.1.2", "--version" },
+                { "php", "PHP 8.2.29 (cli) (built: Jul 18 2026 12:00:00) (NTS)\nCopyright (c) The PHP Group\n", "8.2.29", "-n" },
                 { "bash", "GNU bash, version 5.2.15(1)-release\n", "5.2.15", "--version" },
         };
         rt_auto_arena struct rt_arena arena = { 0 };
@@ -529,6 +610,9 @@ static void plans_have_exact_arguments(void **state) {
                   "node --max-old-space-size=384 --require /retort/javascript/hook.cjs main.js a b " },
                 { "r", "1", "main.R", NULL, "sh /retort/r/start.sh R main.R a b " },
                 { "bash", "1", "main.sh", NULL, "bash main.sh a b " },
+                { "ruby", "1", "main.rb", NULL, "ruby -r/retort/ruby/hook.rb main.rb a b " },
+                { "php", "1", "main.php", NULL,
+                  "php -d memory_limit=-1 -d auto_prepend_file=/retort/php/hook.php -f main.php -- a b " },
                 { "c", "1", "main.c", "gcc -std=gnu17 -O2 -Wall -pipe LINKER-o program -O0 main.c -lm",
                   "./program a b " },
                 { "cpp", "1", "main.cpp",
@@ -776,6 +860,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_good_file_loads),
                 cmocka_unit_test(every_mistake_has_its_place),
+                cmocka_unit_test(what_can_be_started_ahead_is_told_apart),
+                cmocka_unit_test(mistakes_in_warm_have_their_place),
                 cmocka_unit_test(a_runtime_may_be_for_contexts_only),
                 cmocka_unit_test(outputs_are_names_or_names_anywhere),
                 cmocka_unit_test(the_first_installed_program_speaks),

@@ -28,6 +28,7 @@ run() {
 }
 
 program() { run -l bash -c "$@"; }
+pooled() { run --warm -l pooled -c "$@" && is start pool; }
 forked() { run --warm -l forked -c "$@" && is start fork; }
 
 # what KEY: the first value of this key in $json; last KEY: the last number. Without other programs: they are slow here.
@@ -165,6 +166,31 @@ fork_twice() {
 }
 check "root: the peak of one fork is not the next one's" fork_twice
 check "root: nothing is left of the forks" clean
+
+# ---- guests that were started ahead ----
+
+pool_plain() { pooled 'echo hello; exit 3' && is status nonzero && is exit_code 3 && is level strong; }
+check "root: an interpreter that was started ahead" pool_plain
+
+pool_memory() { pooled 'guest hog 300' -L memory=64M && is status memory_limit && between "$(what measured)" 60000000 67108864; }
+check "root: memory limit of one that was started ahead" pool_memory
+
+pool_processes() { pooled 'guest forks 40; exit 1' -L processes=20 && is status process_limit; }
+check "root: processes limit of one that was started ahead" pool_processes
+
+pool_cpu() { pooled 'guest spin & guest spin & wait' -L cpu=700ms && is status cpu_limit && between "$(what measured)" 700 1500; }
+check "root: CPU limit of one that was started ahead" pool_cpu
+
+# It was busy for longer than that before there was a program.
+pool_free() { pooled ':' -L cpu=200ms && is status ok; }
+check "root: what it used before it had a program is not charged" pool_free
+
+pool_nice() {
+        pooled 'read -r -a stat </proc/$$/stat; echo "before $warm_nice after ${stat[18]}"; ulimit -e; renice -n -1 $$ && echo urgent' &&
+                [[ $json == *'"stdout":"before 19 after 0\n0\n"'* ]]
+}
+check "root: it is less urgent until it has a program, and cannot be so again" pool_nice
+check "root: nothing is left of those that were started ahead" clean
 
 # ---- less ----
 

@@ -6,7 +6,8 @@ import java.io.InputStream;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
-import java.time.Instant;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.concurrent.Callable;
 
 /**
@@ -34,6 +35,11 @@ final class CellThread {
     /** Milliseconds until a program that has not ended is stopped again, and the children that it may be waiting for are ended. */
     private static final int PATIENCE = 400;
     private static final int AGAIN = 100;
+    private static final long BURST_NS = 10_000_000;
+    private static final int START_FIELD = 19; // in /proc/PID/stat, behind the name
+    private static final long TICK_NS = 10_000_000;
+    private static final ThreadDeath STOPPED = new ThreadDeath();
+    private static final StackTraceElement[] NOWHERE = {};
     private static final MethodHandle CALL;
     private static final MethodHandle STOP; // null: this JVM cannot
 
@@ -53,11 +59,13 @@ final class CellThread {
     private final Thread thread;
     private State state = State.IDLE;
     private MethodHandle work;
-    private Outcome outcome;
+    private Object value; // what came of it
+    private Throwable thrown;
     private boolean stopped; // it was asked to, in what it does now
+    private StackTraceElement[] where; // it was then
 
     private long cell; // that it works for; 0: none
-    private Instant begun;
+    private long begun; // System.nanoTime()
     private boolean interrupted;
     private long lastInterrupted; // perhaps before it began here
     private Integer exitCode;
@@ -109,7 +117,7 @@ final class CellThread {
     MethodHandle next() throws InterruptedException {
         synchronized (this) {
             if (state == State.RUNNING) {
-                over(null, new ThreadDeath());
+                over(null, STOPPED);
             }
         }
         if (stopped) {
@@ -128,8 +136,10 @@ final class CellThread {
         }
     }
 
+    /** Needs no memory. */
     synchronized void over(Object value, Throwable thrown) {
-        outcome = new Outcome(value, thrown);
+        this.value = value;
+        this.thrown = thrown;
         state = State.OVER;
     }
 
@@ -137,9 +147,10 @@ final class CellThread {
 
     synchronized void begin(long number) {
         cell = number;
-        begun = Instant.now();
+        begun = System.nanoTime();
         interrupted = number == lastInterrupted;
         exitCode = null;
+        where = NOWHERE;
     }
 
     synchronized void end() {
@@ -148,6 +159,11 @@ final class CellThread {
 
     synchronized boolean isInterrupted() {
         return interrupted;
+    }
+
+    /** Where it was when it was stopped. */
+    synchronized StackTraceElement[] where() {
+        return where;
     }
 
     /** That the program asked to end with; null: it did not. */
@@ -162,9 +178,10 @@ final class CellThread {
         state = State.RUNNING;
         notifyAll();
         await();
-        Outcome result = outcome;
-        outcome = null;
-        return result;
+        Outcome outcome = Memory.insist(() -> new Outcome(value, thrown));
+        value = null;
+        thrown = null;
+        return outcome;
     }
 
     Outcome run(Callable<?> todo) {
@@ -182,20 +199,52 @@ final class CellThread {
             if (stopping && state == State.RUNNING) {
                 patience = AGAIN;
                 endChildren();
-                stop();
+                burst();
+            }
+        }
+    }
+
+    /** What catches everything, in a loop, may be hit while it handles the one before. */
+    private void burst() {
+        long now = System.nanoTime();
+        for (long until = now + BURST_NS; now < until && state == State.RUNNING; now = System.nanoTime()) {
+            stop();
+            long next = now + (now & 0xffff); // up to 65 us, at random enough
+            while (System.nanoTime() < next) {
+                Thread.onSpinWait();
             }
         }
     }
 
     private void endChildren() {
-        ProcessHandle.current().children()
-                .filter(child -> child.info().startInstant().map(at -> at.isAfter(begun.minusMillis(10))).orElse(false))
-                .forEach(ProcessHandle::destroy);
+        ProcessHandle.current().children().filter(this::isOfCell).forEach(ProcessHandle::destroy);
+    }
+
+    /** ProcessHandle tells when a process began with a second's error. */
+    private boolean isOfCell(ProcessHandle child) {
+        try {
+            String status = Files.readString(Path.of("/proc", Long.toString(child.pid()), "stat"));
+            String[] fields = status.substring(status.lastIndexOf(')') + 2).split(" ");
+            return Long.parseLong(fields[START_FIELD]) >= begun / TICK_NS;
+        } catch (IOException | RuntimeException e) {
+            return false; // it has gone
+        }
+    }
+
+    private StackTraceElement[] stack() {
+        try {
+            return thread.getStackTrace();
+        } catch (OutOfMemoryError e) {
+            return NOWHERE;
+        }
     }
 
     private void stop() {
         if (state != State.RUNNING) {
             return;
+        }
+        if (!stopped) {
+            where = stack();
         }
         stopped = true;
         try {
@@ -233,6 +282,6 @@ final class CellThread {
                 }
             }
         }
-        throw new ThreadDeath(); // of that thread alone, where no cell runs
+        throw STOPPED; // of that thread alone, where no cell runs
     }
 }

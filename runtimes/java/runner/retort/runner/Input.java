@@ -52,7 +52,9 @@ final class Input extends InputStream {
 
     // ---- the side of programs ----
 
+    /** As a terminal's, this is no wait that a thread can be interrupted in. */
     private boolean await() {
+        boolean interrupted = false;
         while (used == line.length && !ended) {
             if (asked == 0) {
                 asked = 1;
@@ -64,9 +66,11 @@ final class Input extends InputStream {
             try {
                 wait();
             } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                return false;
+                interrupted = true;
             }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
         }
         return used < line.length;
     }

@@ -39,10 +39,10 @@ final class Places implements UnaryOperator<StackTraceElement> {
         try {
             for (Snippet snippet : snippetsOf(frame.getClassName())) {
                 SnippetWrapper wrapper = session.analysis.wrapper(snippet);
+                Session.Origin origin = session.originOf(snippet);
+                file = origin.cell.name;
                 int at = sourceOf(wrapper, frame.getLineNumber());
                 if (at >= 0) {
-                    Session.Origin origin = session.originOf(snippet);
-                    file = origin.cell.name;
                     line = origin.cell.lineOf(origin.at + at);
                     break;
                 }

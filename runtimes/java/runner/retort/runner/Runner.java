@@ -21,8 +21,6 @@ import java.util.function.Consumer;
 public final class Runner {
     private static final int EXIT_BROKEN = 1;
     private static final long EXIT_PATIENCE_MS = 2000;
-    /** Given back to the heap when a cell has filled it, so that the next can be compiled at all. */
-    private static final int RESERVE = 8 << 20;
 
     private final Wire wire;
     private final Surroundings surroundings = new Surroundings();
@@ -35,7 +33,6 @@ public final class Runner {
     private Session session;
     private Look look;
     private int count;
-    private byte[] reserve;
 
     private Runner() throws Throwable {
         wire = new Wire();
@@ -149,20 +146,24 @@ public final class Runner {
 
     private void hear() {
         try {
-            for (Map<String, Object> message; (message = wire.receive()) != null;) {
+            for (;;) {
+                Map<String, Object> message = wire.receive();
+                if (message == null) {
+                    break;
+                }
                 switch ((String) message.get("type")) {
                     case "input":
                         input.answer(Boolean.TRUE.equals(message.get("eof")) ? null : Request.text(message, "text"));
                         break;
                     case "run":
                         Native.expect(Request.id(message)); // an interrupt may come at once
-                        requests.add(message);
+                        Memory.insist(() -> requests.add(message));
                         break;
                     case "shutdown":
                         end(0);
                         return;
                     default:
-                        requests.add(message);
+                        Memory.insist(() -> requests.add(message));
                 }
             }
             end(0);
@@ -174,24 +175,29 @@ public final class Runner {
 
     private void interrupt() {
         for (;;) {
-            engine.thread.interrupt(Native.await());
+            long cell = Native.await();
+            Memory.insist(() -> engine.thread.interrupt(cell));
         }
     }
 
     // ---- ending ----
 
-    /** With what programs have asked to be done at the end, for as long as that may take. */
+    /** With what programs have asked to be done at the end, but not for longer than that may take. */
     private void end(int code) {
         ending = true;
-        begin(Thread.currentThread().getThreadGroup(), () -> {
-            try {
-                Thread.sleep(EXIT_PATIENCE_MS);
-            } catch (InterruptedException e) {
-                // Now, then.
-            }
+        try {
+            begin(Thread.currentThread().getThreadGroup(), () -> {
+                try {
+                    Thread.sleep(EXIT_PATIENCE_MS);
+                } catch (InterruptedException e) {
+                    // Now, then.
+                }
+                Runtime.getRuntime().halt(code);
+            }, "retort end");
+            Runtime.getRuntime().exit(code);
+        } finally { // where there is no memory, or no thread
             Runtime.getRuntime().halt(code);
-        }, "retort end");
-        Runtime.getRuntime().exit(code);
+        }
     }
 
     /** On the thread that ends the JVM: a program, which is kept from it; or ours; or the JVM's own on SIGTERM. */
@@ -221,8 +227,11 @@ public final class Runner {
                 answer(requests.take());
             }
         } catch (Throwable e) {
-            e.printStackTrace();
-            end(EXIT_BROKEN);
+            try {
+                e.printStackTrace();
+            } finally {
+                end(EXIT_BROKEN);
+            }
         }
     }
 
@@ -256,7 +265,8 @@ public final class Runner {
         } catch (Failure e) {
             failure = e;
         } catch (Throwable e) { // of the compiler, or of ours: there is no memory
-            failure = session.failure(e);
+            Memory.giveBack();
+            failure = Memory.insist(() -> session.failure(e));
         }
         end(cell, data, failure);
     }
@@ -267,9 +277,7 @@ public final class Runner {
         synchronized (showing) {
             current = cell.id;
         }
-        if (reserve == null && Runtime.getRuntime().freeMemory() > 4 * RESERVE) {
-            reserve = new byte[RESERVE];
-        }
+        Memory.setAside();
     }
 
     /** What its last expression is shown as; null: not at all. */
@@ -289,33 +297,41 @@ public final class Runner {
     }
 
     private void end(Cell cell, Map<String, Object> data, Failure failure) {
-        engine.thread.run(Runner::flush);
+        String status = failure == null ? "ok" : failure.status;
+        if (failure != null && failure.name.equals("java.lang.OutOfMemoryError")) {
+            Memory.giveBack();
+        }
+        Memory.insist(() -> engine.thread.run(Runner::flush));
         synchronized (showing) {
             current = 0;
         }
         input.end();
         if (failure == null && data != null) {
-            wire.sendItem(Show.item(cell.id, data, true));
-        } else if (failure != null && !failure.status.equals("exit")) {
-            Map<String, Object> error = message("error");
-            error.put("id", cell.id);
-            error.put("name", failure.name);
-            error.put("value", failure.value);
-            error.put("traceback", failure.traceback);
-            wire.send(error);
+            String item = Memory.insist(() -> Show.item(cell.id, data, true));
+            Memory.insist(() -> wire.sendItem(item));
+        } else if (failure != null && !status.equals("exit")) {
+            Memory.insist(() -> tell(cell, failure));
         }
         Native.rest();
         engine.thread.end();
-        Map<String, Object> done = message("done");
-        done.put("id", cell.id);
-        done.put("status", failure == null ? "ok" : failure.status);
-        done.put("execution_count", count);
-        if (failure != null && failure.status.equals("exit")) {
-            done.put("exit_code", Integer.parseInt(failure.value) & 255);
-        }
-        if (failure != null && failure.name.equals("java.lang.OutOfMemoryError")) {
-            reserve = null;
-        }
-        wire.send(done);
+        Memory.insist(() -> {
+            Map<String, Object> done = message("done");
+            done.put("id", cell.id);
+            done.put("status", status);
+            done.put("execution_count", count);
+            if (status.equals("exit")) {
+                done.put("exit_code", Integer.parseInt(failure.value) & 255);
+            }
+            wire.send(done);
+        });
+    }
+
+    private void tell(Cell cell, Failure failure) {
+        Map<String, Object> error = message("error");
+        error.put("id", cell.id);
+        error.put("name", failure.name);
+        error.put("value", failure.value);
+        error.put("traceback", failure.traceback);
+        wire.send(error);
     }
 }

@@ -205,10 +205,10 @@ final class Session {
             throw new Failure("exit", "", code.toString(), "");
         } else if (engine.outcome == null) {
             if (engine.thread.isInterrupted()) {
-                throw interrupted(null);
+                throw interrupted();
             }
         } else if (engine.thread.isInterrupted() && (engine.outcome.thrown == null || isOfInterrupt(engine.outcome.thrown))) {
-            throw interrupted(engine.outcome.thrown);
+            throw interrupted();
         } else if (exception instanceof UnresolvedReferenceException) {
             DeclarationSnippet missing = ((UnresolvedReferenceException) exception).getSnippet();
             String words = "attempted to use " + describe(missing) + ", which cannot be used until " + unresolvedOf(missing) + " is declared";
@@ -222,7 +222,7 @@ final class Session {
     /** Something else on the thread of the cells, which belongs to the cell as well. */
     Object call(Callable<?> todo) throws Failure {
         if (engine.thread.isInterrupted()) {
-            throw interrupted(null);
+            throw interrupted();
         }
         engine.outcome = engine.thread.run(todo);
         check(null);
@@ -239,10 +239,9 @@ final class Session {
         return false;
     }
 
-    Failure interrupted(Throwable thrown) {
-        String head = "Interrupted: the cell was interrupted\n";
+    private Failure interrupted() {
         return new Failure("interrupted", "Interrupted", "the cell was interrupted",
-                head + (thrown == null ? "" : Trace.frames(thrown.getStackTrace(), new Places(this))));
+                "Interrupted: the cell was interrupted\n" + Trace.frames(engine.thread.where(), new Places(this)));
     }
 
     /** In the exception's own words, which are a program's: they may be anything, and may never end. */
@@ -253,7 +252,7 @@ final class Session {
             String[] all = (String[]) words.value;
             return new Failure("error", name, Trace.shorten(all[0].equals("null") && thrown.getMessage() == null ? "" : all[0]), Places.expunge(all[1]));
         } else if (engine.thread.isInterrupted()) {
-            return interrupted(thrown);
+            return interrupted();
         }
         return new Failure("error", name, "", name + "\n");
     }

@@ -78,12 +78,14 @@ final class Show {
 
     /** Texts as they are; arrays as JShell shows them; anything else says so itself. */
     static String text(Object value) {
-        if (value == null || !value.getClass().isArray()) {
-            return String.valueOf(value) + "";
+        if (value instanceof CharSequence) {
+            return value.toString() + "";
+        } else if (value == null || !value.getClass().isArray()) {
+            return Places.expunge(String.valueOf(value) + "");
         }
         StringBuilder out = new StringBuilder();
         array(out, value, 0);
-        return out.toString();
+        return Places.expunge(out.toString());
     }
 
     private static void array(StringBuilder out, Object array, int depth) {

@@ -12,8 +12,9 @@ import java.util.regex.Pattern;
  * thread of the cells.
  */
 final class Trace {
-    private static final Pattern OURS = Pattern.compile("retort[.]runner[.].*");
+    private static final Pattern OURS = Pattern.compile("retort[.](runner[.].*|Display)");
     private static final Pattern LAMBDA = Pattern.compile("lambda[$]do_it[$]+[0-9]+");
+    private static final Pattern VERSION = Pattern.compile("@[0-9][^/(]*/"); // of a module; not always there
     private static final int TEXT_MAX = 1 << 20;
 
     private final UnaryOperator<StackTraceElement> places;
@@ -74,13 +75,23 @@ final class Trace {
         }
         for (int i = 0; i <= last; i++) {
             StackTraceElement place = places.apply(frames[i]);
-            if (place != null || !OURS.matcher(frames[i].getClassName()).matches()) {
-                out.append(indent).append("\tat ").append(place == null ? frames[i].toString() : say(place)).append('\n');
+            if (place != null || !isOurs(frames, i)) {
+                out.append(indent).append("\tat ").append(place == null ? VERSION.matcher(frames[i].toString()).replaceFirst("/") : say(place)).append('\n');
             }
         }
         if (same > 0) {
             out.append(indent).append("\t... ").append(same).append(" more\n");
         }
+    }
+
+    /** Of the runner, or called by it: it is no program's affair where in our code it was. */
+    private boolean isOurs(StackTraceElement[] frames, int at) {
+        for (int i = at; i < frames.length && places.apply(frames[i]) == null; i++) {
+            if (OURS.matcher(frames[i].getClassName()).matches()) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private static String say(StackTraceElement place) {

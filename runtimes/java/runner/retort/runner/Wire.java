@@ -65,21 +65,27 @@ final class Wire {
         if (size < 0 || size > FRAME_MAX) {
             throw new Json.Bad("a frame that is too long", 0);
         }
-        byte[] body = new byte[size];
+        byte[] body = Memory.insist(() -> new byte[size]);
         if (!read(body, size)) {
             return null;
         }
-        String text;
-        try {
-            text = StandardCharsets.UTF_8.newDecoder().onMalformedInput(CodingErrorAction.REPORT).decode(ByteBuffer.wrap(body)).toString();
-        } catch (CharacterCodingException e) {
-            throw new Json.Bad("a frame that is not UTF-8", 0);
-        }
-        Object message = Json.read(text);
-        if (!(message instanceof Map) || !(((Map<?, ?>) message).get("type") instanceof String)) {
+        Object message = Memory.insist(() -> parse(body));
+        if (message instanceof Json.Bad) {
+            throw (Json.Bad) message;
+        } else if (!(message instanceof Map) || !(((Map<?, ?>) message).get("type") instanceof String)) {
             throw new Json.Bad("a message without a type", 0);
         }
         return (Map<String, Object>) message;
+    }
+
+    private static Object parse(byte[] body) {
+        try {
+            return Json.read(StandardCharsets.UTF_8.newDecoder().onMalformedInput(CodingErrorAction.REPORT).decode(ByteBuffer.wrap(body)).toString());
+        } catch (CharacterCodingException e) {
+            return new Json.Bad("a frame that is not UTF-8", 0);
+        } catch (Json.Bad e) {
+            return e;
+        }
     }
 
     // ---- out; by any ----
