@@ -67,6 +67,10 @@ class Channel:
         except OSError:
             pass
 
+    def close(self):
+        self._raw.close()
+        self._socket.close()
+
     def check(self):
         """Ends the process when the program has taken its socket away."""
         try:

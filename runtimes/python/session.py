@@ -76,6 +76,16 @@ class Session:
         self._mark, self._pipe = mark.encode(), os.fstat(1)
         self.send({"type": "ready", "protocol": 1, "language": "python", "version": sys.version.split()[0], "features": FEATURES, "mark": mark})
 
+    def detach(self):
+        """The end of a rehearsal: nothing of it is left open."""
+        self.channel.close()
+        self.channel = None
+
+    def close_loop(self):
+        loop, cells.Loop.loop = cells.Loop.loop, None
+        if loop is not None:
+            loop.close()
+
     def _forked(self):
         if self.channel is not None and not self._copying:
             self.channel.leave()
@@ -244,13 +254,15 @@ class Session:
             while not over.wait(LOOKUP_S):
                 _thread.interrupt_main()
 
-        threading.Thread(target=nag, daemon=True).start()
+        thread = threading.Thread(target=nag, daemon=True)
+        thread.start()
         try:
             return cells.armed(call)
         except BaseException:
             return None
         finally:
             over.set()
+            thread.join(LOOKUP_S)
 
     def _complete(self, message):
         code, cursor = str(message.get("code", "")), int(message.get("cursor", 0))

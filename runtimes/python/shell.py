@@ -3,7 +3,6 @@
 
 import fnmatch
 import os
-import signal
 import subprocess
 import sys
 
@@ -199,9 +198,3 @@ def build(session):
     shell.events.register("post_execute", shell.figures.flush)
     imports.Watch(figures.MODULES, shell.figures.settle)
     return shell
-
-
-def restore_signals():
-    """Before another program takes this process's place: what Python itself ignores."""
-    for name in ("SIGPIPE", "SIGXFSZ"):
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
