@@ -502,9 +502,6 @@ PHP = {
 PHP_COLD = {"argv", "arguments", "variables for the start", "another name", "little memory"}
 
 
-MASKS = [(r"0x[0-9a-f]+", "0xADDRESS"), (r"\(node:\d+\)", "(node:PID)"), (r"(sh: 0: Cannot fork\\n)+", ""), (r"<--- Last few GCs --->.*?<--- JS", "<--- JS"),
-
-
 # A C program is compiled by a fork of cc1, and started as ever.
 ITSELF = """#include <stdio.h>
 %s

@@ -460,7 +460,7 @@ static void missing_toolchains_say_how_to_get_them(void **state) {
 
 static void every_runtime_of_the_tree_is_there(void **state) {
         (void)state;
-        static const char *const names[] = { "bash", "c", "cpp", "deno", "ipykernel", "irkernel", "java", "javascript", "php", "python", "r", "ruby", "xpython" };
+        static const char *const names[] = { "bash", "c", "cpp", "deno", "ipykernel", "irkernel", "java", "javascript", "php", "python", "r", "ruby", "typescript", "xpython" };
         for (size_t i = 0; i < RT_LEN(names); i++)
                 assert_string_equal(rt_runtime_name(rt_lang_at(tree, i)), names[i]);
         assert_null(rt_lang_at(tree, RT_LEN(names)));
@@ -506,10 +506,10 @@ static void unknown_languages_hear_the_known_ones(void **state) {
         assert_null(rt_lang_find(tree, "cobol", &err));
         assert_int_equal(err.code, RETORT_E_NO_RUNTIME);
         assert_string_equal(err.message,
-                            "unknown language 'cobol'; known: bash, c, cpp, deno, ipykernel, irkernel, java, javascript, php, python, r, ruby, xpython");
+                            "unknown language 'cobol'; known: bash, c, cpp, deno, ipykernel, irkernel, java, javascript, php, python, r, ruby, typescript, xpython");
         assert_null(rt_lang_find(tree, NULL, &err));
         assert_string_equal(err.message,
-                            "language is missing; known: bash, c, cpp, deno, ipykernel, irkernel, java, javascript, php, python, r, ruby, xpython");
+                            "language is missing; known: bash, c, cpp, deno, ipykernel, irkernel, java, javascript, php, python, r, ruby, typescript, xpython");
         assert_null(rt_lang_find(tree, "  ", &err));
         assert_null(rt_lang_find(tree, "pyth", &err));
         assert_null(rt_lang_find(tree, "a\nb\xff", &err));

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+package retort.runner;
+
+import java.util.function.Supplier;
+
+/** A program may fill the heap, in the middle of whatever we do; it may also empty it again. */
+final class Memory {
+    /** Given back when the heap is full, so that what must be done can be, and the next cell compiled. */
+    private static final int RESERVE = 8 << 20;
+    private static final int TRIES = 50;
+    private static final int PAUSE_MS = 100;
+    private static final int EXIT_FULL = 1;
+    private static byte[] reserve;
+
+    private Memory() {
+    }
+
+    /** Where there is plenty. */
+    static void setAside() {
+        Runtime runtime = Runtime.getRuntime();
+        if (reserve == null && runtime.maxMemory() - runtime.totalMemory() + runtime.freeMemory() > 4 * RESERVE) {
+            reserve = new byte[RESERVE];
+        }
+    }
+
+    static void giveBack() {
+        reserve = null;
+    }
+
+    /** Does what can be done again from its beginning until there is memory for it. There is none for long: the process ends. */
+    static <T> T insist(Supplier<T> what) {
+        for (int i = 0; i < TRIES; i++) {
+            try {
+                return what.get();
+            } catch (OutOfMemoryError e) {
+                giveBack();
+                try {
+                    Thread.sleep(PAUSE_MS);
+                } catch (InterruptedException ignored) {
+                    // Then sooner.
+                }
+            }
+        }
+        Runtime.getRuntime().halt(EXIT_FULL);
+        return null;
+    }
+
+    static void insist(Runnable what) {
+        insist(() -> {
+            what.run();
+            return null;
+        });
+    }
+}
