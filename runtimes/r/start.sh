@@ -2,10 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Starts R as Rscript does, without the two programs (Rscript, and R's own long shell script) that stand before the
-# real one: start.sh R-PROGRAM FILE ARGUMENT...
+# real one: start.sh R-PROGRAM FILE ARGUMENT..., or start.sh R-PROGRAM - for an R that takes what it does from its console.
 program=$1
 file=$2
 shift 2
+if [ "$file" = - ]; then
+        set -- --no-echo --no-restore --no-site-file --interactive --no-readline
+else
+        set -- --no-echo --no-restore --no-site-file "--file=$file" --args "$@"
+fi
 
 for home in /usr/lib/R /usr/lib64/R /usr/local/lib/R /usr/local/lib64/R; do
         test -x "$home/bin/exec/R" || continue
@@ -20,6 +25,7 @@ for home in /usr/lib/R /usr/lib64/R /usr/local/lib/R /usr/local/lib64/R; do
         done
         LD_LIBRARY_PATH=$home/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
         export R_HOME R_SHARE_DIR R_INCLUDE_DIR R_DOC_DIR LD_LIBRARY_PATH
-        exec "$home/bin/exec/R" --no-echo --no-restore --no-site-file "--file=$file" --args "$@"
+        program=$home/bin/exec/R
+        break
 done
-exec "$program" --no-echo --no-restore --no-site-file "--file=$file" --args "$@"
+exec "$program" "$@"

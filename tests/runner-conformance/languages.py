@@ -5,13 +5,13 @@ Each value is a cell, or (cell, what it must give). Keys that a language cannot 
 "not in this language" for them; the keys of NEEDED may not be.
 """
 
-NEEDED = {"set", "get", "print", "print_err", "value", "nothing", "error", "syntax_error", "sleep", "spin", "exit", "subprocess", "env", "cwd", "html"}
+NEEDED = {"set", "get", "print", "print_err", "nothing", "error", "syntax_error", "sleep", "spin", "exit", "subprocess", "env", "cwd", "html"}
 
 LANGUAGES = {}
 
 
 def language(name, **cells):
-    """set: gives a variable x the value 41. get: (cell, text) whose main item's text shows x + 1.
+    """set: gives a variable x the value 41. get: (cell, text) whose main item's text shows x + 1; in a language without values it prints that.
     print: (cell, text) that writes text to stdout; print_err: the same to stderr.
     value: (cell, text) whose last expression is shown as text. nothing: a cell without a value. comment: only a comment.
     html: (cell, html) that displays html. display_between: (cell, [before, html, after]): prints, displays, prints.

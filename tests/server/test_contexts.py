@@ -94,6 +94,15 @@ def test_opened_shown_listed_closed(holder):
         assert answer.status == 404 and answer.json["type"].endswith("no-such-context")
 
 
+def test_one_that_nobody_waits_for_is_not_kept(holder):
+    before = holder.get("/v1/status").json["contexts"]
+    for pause in (0, 0.005, 0.02, 0.03, 0.04):
+        connection = raw(holder, "POST", "/v1/contexts", {"language": "toy"})
+        time.sleep(pause)
+        connection.close()
+    wait_for(lambda: (now := holder.get("/v1/status").json)["context_calls"] == 0 and now["contexts"] == before)
+
+
 def test_pages_are_newest_first(holder):
     made = [holder.context() for _ in range(3)]
     ids = [path.rsplit("/", 1)[1] for path in made][::-1]

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+from languages import language
+
+language(
+    "bash",
+    set="x=41",
+    get=("echo $((x + 1))", "42"),
+    print=("echo hello; /bin/echo again", "hello\nagain\n"),
+    print_err=("echo oops >&2", "oops\n"),
+    nothing="y=1",
+    comment="# nothing at all",
+    html=("display html '<b>hi</b>'", "<b>hi</b>"),
+    display_between=("echo one; display text/html '<i>two</i>'; /bin/echo three", ["one\n", "<i>two</i>", "three\n"]),
+    error=("ls /nonexistent 2> /dev/null; false", "ExitStatus", ""),
+    handled=("false || echo caught", "caught\n"),
+    syntax_error=("if then", "SyntaxError"),
+    sleep="sleep 60",
+    spin="while :; do :; done",
+    exit=("exit 3", 3),
+    subprocess=("python3 -c 'print(1 + 1)'", "2\n"),
+    env=('echo "$RETORT_TEST"; /bin/true', "one two\n"),
+    cwd="pwd",
+    input=('read -p "name? " first; read second; echo "$second $first"', ["Ada", "Countess"], "Countess Ada\n"),
+    input_eof=("read line; echo $?", "1"),
+    big=("head -c 3000000 /dev/zero | tr '\\0' x", 3000000),
+    many=("for ((i = 0; i < 2000; i++)); do display text $i; done", 2000),
+    complete=("ls /usr/lo", "ls /usr/local/"),
+    inspect=("echo", "shell builtin"),
+    unicode=("x='\u00e4\u00f6 \u4f60\u597d \U0001f600'; echo $x ${#x}", "\u00e4\u00f6 \u4f60\u597d \U0001f600 7\n"),
+)
