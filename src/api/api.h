@@ -30,6 +30,7 @@ struct rt_exchange {
         const char *parameters[RT_ROUTE_PARAMETERS]; /* what stood for {..} in the path, in order */
         struct rt_arena arena;
         struct rt_refusal refusal; /* for the RateLimit-* headers */
+        struct rt_http_header more[4]; /* that its answer has besides; ended by a NULL name */
         atomic_int references;
 
         /* A handler's own: what ends when the client leaves. Called at most once, from any thread. */

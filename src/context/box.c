@@ -257,10 +257,10 @@ static struct retort_limits bounds(const struct rt_context_box *box, uint64_t no
                 wall = box->n_watches > 0 || box->paused ? UINT64_MAX : box->idle_ns;
         uint64_t life = dies > now ? dies - now : 0;
         limits.wall_ms = in_ms(wall < life ? wall : life);
-        if (limits.wall_ms > box->engine->ceilings.wall_ms)
-                limits.wall_ms = box->engine->ceilings.wall_ms;
-        if (!idle && in_ms(cpu) < limits.cpu_ms)
-                limits.cpu_ms = in_ms(cpu);
+        if (limits.wall_ms > RT_ENGINE_BOX_MS)
+                limits.wall_ms = RT_ENGINE_BOX_MS;
+        if (!idle)
+                limits.cpu_ms = in_ms(cpu) < RT_ENGINE_BOX_MS ? in_ms(cpu) : RT_ENGINE_BOX_MS;
         *ret_idle = idle;
         return limits;
 }

@@ -19,7 +19,7 @@
 #include "base/util.h"
 #include "context/inside.h"
 
-enum { NS_PER_MS = 1000000, END_MS = 1000, MOST_MESSAGES = 256, MOST_LAST = 1000 };
+enum { NS_PER_MS = 1000000, END_MS = 1000, AGAIN_MS = RETORT_GRACE_MS / 2, MOST_MESSAGES = 256, MOST_LAST = 1000 };
 
 /* Why it is to end before it is done. */
 enum stop { GO_ON, STOP_CANCELLED, STOP_WALL, STOP_CPU, STOP_OUTPUT, STOP_CLOSING, STOP_RUBBISH };
@@ -38,7 +38,7 @@ struct doing {
         unsigned cpus;
         size_t input_at;
         enum stop stop;
-        bool killed, done, nomem, more;
+        bool again, killed, done, nomem, more;
         char status[16];
         int exit_code;
 };
@@ -174,6 +174,9 @@ static void check_time(struct doing *d) {
                 else
                         look_at_cpu(d, now);
         }
+        /* The first one may have come before the runner began with the cell. */
+        if (d->stop != GO_ON && !d->again && (d->again = now >= d->stopped_ns + AGAIN_MS * NS_PER_MS))
+                rt_context_signal(d->context, SIGINT, false);
         if (d->stop == STOP_CLOSING || d->stop == STOP_RUBBISH || d->nomem ||
             (d->stop != GO_ON && now >= d->stopped_ns + RETORT_GRACE_MS * (uint64_t)NS_PER_MS))
                 kill_runner(d);
@@ -181,7 +184,7 @@ static void check_time(struct doing *d) {
 
 static int wait_ms(const struct doing *d) {
         uint64_t now = rt_now_ns();
-        uint64_t until = d->stop == GO_ON ? d->begun_ns + d->limits.wall_ms * NS_PER_MS : d->stopped_ns + RETORT_GRACE_MS * (uint64_t)NS_PER_MS;
+        uint64_t until = d->stop == GO_ON ? d->begun_ns + d->limits.wall_ms * NS_PER_MS : d->stopped_ns + (d->again ? 2 : 1) * AGAIN_MS * (uint64_t)NS_PER_MS;
         if (d->stop == GO_ON && d->look_ns < until)
                 until = d->look_ns;
         if (d->killed)

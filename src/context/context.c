@@ -35,6 +35,8 @@ static int new_context(struct retort_engine *engine, const struct retort_context
         const struct retort_request asked = { .language = o->language, .version = o->version, .env = o->env, .n_env = o->n_env, .limits = o->limits };
         if (!o->language)
                 return rt_fail(err, RETORT_E_INPUT, "language: missing");
+        if (rt_lang_check_files(o->files, o->n_files, err) < 0)
+                return RETORT_E_INPUT;
         const struct rt_runtime *runtime = rt_lang_find(engine->runtimes, o->language, err);
         struct retort_context *context = runtime ? calloc(1, sizeof *context) : NULL;
         if (!context)

@@ -13,7 +13,7 @@
 #include "base/util.h"
 #include "context/inside.h"
 
-enum { NS_PER_MS = 1000000 };
+enum { NS_PER_MS = 1000000, END_MS = 1000 };
 
 const char *retort_context_state_name(enum retort_context_state state) {
         static const char *const names[] = {
@@ -30,6 +30,8 @@ static void look(struct retort_context *context) {
         bool gone = rt_context_box_gone(context->box, 0);
         if (!gone && !rt_runner_has_ended(&context->runner, 0))
                 return;
+        if (!gone && !context->runner.have_end) /* else its supervisor would have told */
+                gone = rt_context_box_gone(context->box, END_MS);
         if (gone)
                 rt_context_box_why(context->box, why, sizeof why);
         rt_context_died(context, gone ? why : "its interpreter ended");
