@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -142,6 +143,12 @@ NATIVE(int32_t, say, int64_t at, int64_t size, int32_t marked) {
 /* A path that ends in NUL; 0, or errno. */
 NATIVE(int32_t, enter, int64_t path) {
         return chdir((const char *)(uintptr_t)path) < 0 ? errno : 0;
+}
+
+/* Texts that end in NUL; no value: without that variable. For children: Java has read its own environment long ago. */
+NATIVE(int32_t, setenv, int64_t name, int64_t value) {
+        const char *text = (const char *)(uintptr_t)name;
+        return (value ? setenv(text, (const char *)(uintptr_t)value, 1) : unsetenv(text)) < 0 ? errno : 0;
 }
 
 /* SIGINT is for this cell from now on, not what came before. A program may have put a handler of its own in the place of ours. By the

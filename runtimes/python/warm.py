@@ -4,6 +4,9 @@
 A program that a fork runs must not be able to tell, but by the modules that are loaded already: sys.argv, sys.path,
 os.environ, __main__, tracebacks, exit codes, atexit, __del__ are what `python3 -B main.py` gives. Forks differ in their
 random state. This file's names are in no module that a program can import.
+
+The same for contexts: where the program's path is that of runner.py, its modules are loaded too and a shell is built and tried,
+and each fork becomes a runner (context.py).
 """
 
 import atexit
@@ -27,6 +30,7 @@ _usual = b""  # what begin() is told of a program without arguments and variable
 _seeds = ()  # addresses of 624 words that are to be random
 _n_modules = 0  # how many there were before the program: those that it imports come after them
 _at_exit = []  # what preloaded modules have registered: (function, arguments, keywords)
+_context = None  # the module, where forks are to be runners
 _n_thread_exits = _n_thread_locks = _n_log_handlers = 0  # how many of each there are before the program
 
 
@@ -102,7 +106,14 @@ def _set_file(path):
 
 def ready(path):
     """The last thing before the freeze: what every program needs is there, nothing is left for the collector."""
-    global _n_modules, _seeds, _usual
+    global _context, _n_modules, _seeds, _usual
+    if os.path.basename(path) == "runner.py":
+        _context = _load_context(path)
+        _context.ready()  # what preloaded modules want to be called at the end is not: it goes with the context's box
+        _seeds = _find_seeds()
+        gc.collect()
+        gc.freeze()
+        return True
     atexit.unregister(logging.shutdown)  # of the import above
     _at_exit.append((logging.shutdown, (), {}))
     for name in ("_strptime", "json", "re", "io", "traceback", "linecache", "tokenize", "encodings.idna"):
@@ -131,6 +142,14 @@ def ready(path):
     return True
 
 
+def _load_context(path):
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("_retort", path, submodule_search_locations=[os.path.dirname(path)])
+    sys.modules["_retort"] = module_from_spec(spec)
+    return __import__("_retort.context").context
+
+
 def rehearse():
     """In a fork, before there is a program: all that can be done without one, and once the way that it will go, so that
     the pages that are written to are this fork's own before anybody waits."""
@@ -139,6 +158,8 @@ def rehearse():
         if "numpy.random" in sys.modules:
             sys.modules["numpy.random"].seed()
     threading.main_thread()._set_native_id()
+    if _context:
+        return _context.rehearse()
     sitecustomize._install()
     begin(_usual)
     module = types.ModuleType("rehearsal")
@@ -167,6 +188,9 @@ def begin(told):
     count, *texts = told.split(b"\0")
     count = int(count)
     texts = [os.fsdecode(text) for text in texts[:-1]]
+    if _context:
+        _adopt(dict(text.partition("=")[::2] for text in texts[count:]))
+        _context.begin()  # and never returns
     if texts[:count] != sys.argv:
         sys.argv[:] = texts[:count]
         sys.orig_argv[2:] = sys.argv

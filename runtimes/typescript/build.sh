@@ -4,8 +4,8 @@
 # Runs esbuild and puts its messages as compilers do (FILE:LINE:COLUMN: error: MESSAGE): build.sh ESBUILD ARGUMENT...
 # Modules have no require, module, __filename and __dirname; programs in TypeScript often take them for granted, and
 # some ask whether require.main is their module.
-banner='import { createRequire as $1 } from "module"; import { fileURLToPath as $2 } from "url"; import { dirname as $3 } from "path"; '
-banner=$banner'Object.assign(globalThis, { require: $1(import.meta.url), module: { exports: {} }, __filename: $2(import.meta.url), __dirname: $3($2(import.meta.url)) });'
+banner='import { createRequire as __from } from "module"; import { fileURLToPath as __path } from "url"; import { dirname as __directory } from "path"; '
+banner=$banner'Object.assign(globalThis, { require: __from(import.meta.url), module: { exports: {} }, __filename: __path(import.meta.url), __dirname: __directory(__path(import.meta.url)) });'
 said=$("$@" "--banner:js=$banner" --define:require.main=module --color=false --log-level=warning 2>&1)
 status=$?
 [ -z "$said" ] || printf '%s\n' "$said" | awk '

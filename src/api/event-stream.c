@@ -24,20 +24,27 @@ struct rt_http_stream *rt_event_stream_open(struct rt_exchange *x, enum rt_strea
         return rt_http_stream_open(x->http, 200, headers, STREAM_BUFFER);
 }
 
-/* The value of "seq" or the text of "type" in a line that our own encoder wrote: they stand first. */
+/* The value of "seq" or the text of "type" in a line that our own encoder wrote: they stand first, seq before type where there
+ * is one. */
 static const char *behind(const char *json, const char *key) {
         const char *at = strstr(json, key);
         return at ? at + strlen(key) : "";
 }
 
-int rt_event_stream_write(struct rt_http_stream *stream, enum rt_stream_form form, const char *json, size_t size) {
+static bool is_numbered(const char *json) {
+        static const char first[] = "{\"seq\":";
+        return strncmp(json, first, sizeof first - 1) == 0;
+}
+
+int rt_event_stream_write(struct rt_http_stream *stream, enum rt_stream_form form, const char *json, size_t size, int timeout_ms) {
         rt_auto_buf struct rt_buf text = RT_BUF(EVENT_MAX);
         if (form == RT_STREAM_SSE) {
                 const char *type = behind(json, "\"type\":\"");
-                (void)rt_buf_printf(&text, "id: %llu\nevent: %.*s\ndata: ", strtoull(behind(json, "\"seq\":"), NULL, 10),
-                                    (int)strcspn(type, "\""), type);
+                if (is_numbered(json))
+                        (void)rt_buf_printf(&text, "id: %llu\n", strtoull(behind(json, "\"seq\":"), NULL, 10));
+                (void)rt_buf_printf(&text, "event: %.*s\ndata: ", (int)strcspn(type, "\""), type);
         }
         enum rt_buf_result full = rt_buf_add(&text, json, size);
         full |= rt_buf_add(&text, "\n\n", form == RT_STREAM_SSE ? 2 : 1);
-        return full == RT_BUF_OK ? rt_http_stream_write(stream, text.data, text.size, -1) : -1;
+        return full == RT_BUF_OK ? rt_http_stream_write(stream, text.data, text.size, timeout_ms) : -1;
 }

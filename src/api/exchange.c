@@ -33,10 +33,12 @@ void rt_exchange_free(void *pointer) {
 /* ---- answering ---- */
 
 /* What every answer carries once a key was good: RateLimit-* of draft-ietf-httpapi-ratelimit-headers. */
-static size_t common_headers(const struct rt_exchange *x, struct rt_http_header headers[8], char text[3][24]) {
+static size_t common_headers(const struct rt_exchange *x, struct rt_http_header headers[12], char text[3][24]) {
         size_t n = 0;
         const struct rt_refusal *r = &x->refusal;
         headers[n++] = (struct rt_http_header){ "Cache-Control", "no-store" };
+        for (const struct rt_http_header *more = x->more; more->name; more++)
+                headers[n++] = *more;
         if (r->limit) {
                 (void)snprintf(text[0], sizeof text[0], "%llu", (unsigned long long)r->limit);
                 (void)snprintf(text[1], sizeof text[1], "%llu", (unsigned long long)r->remaining);
@@ -49,11 +51,11 @@ static size_t common_headers(const struct rt_exchange *x, struct rt_http_header 
 }
 
 void rt_exchange_reply(struct rt_exchange *x, int status, const char *content_type, const void *body, size_t size) {
-        struct rt_http_header headers[8] = { 0 };
+        struct rt_http_header headers[12] = { 0 };
         char text[3][24];
         char retry[16];
         size_t n = common_headers(x, headers, text);
-        if (size > 0)
+        if (content_type)
                 headers[n++] = (struct rt_http_header){ "Content-Type", content_type };
         if (status == 401)
                 headers[n++] = (struct rt_http_header){ "WWW-Authenticate", "Bearer realm=\"retort\"" };
@@ -80,8 +82,9 @@ static const char *title_of(int status) {
                 const char *title;
         } titles[] = { { 400, "Bad Request" },       { 401, "Unauthorized" },        { 403, "Forbidden" },
                        { 404, "Not Found" },         { 405, "Method Not Allowed" },  { 409, "Conflict" },
-                       { 413, "Content Too Large" }, { 415, "Unsupported Media Type" }, { 429, "Too Many Requests" },
-                       { 503, "Service Unavailable" } };
+                       { 413, "Content Too Large" }, { 415, "Unsupported Media Type" }, { 416, "Range Not Satisfiable" },
+                       { 429, "Too Many Requests" }, { 501, "Not Implemented" },      { 503, "Service Unavailable" },
+                       { 507, "Insufficient Storage" } };
         for (size_t i = 0; i < RT_LEN(titles); i++)
                 if (titles[i].status == status)
                         return titles[i].title;

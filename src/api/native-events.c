@@ -20,7 +20,7 @@ static bool on_line(const char *json, size_t size, void *userdata) {
         struct following *f = userdata;
         if (!f->stream)
                 f->stream = rt_event_stream_open(f->x, f->form);
-        return f->stream && !atomic_load(&f->gone) && rt_event_stream_write(f->stream, f->form, json, size) == 0;
+        return f->stream && !atomic_load(&f->gone) && rt_event_stream_write(f->stream, f->form, json, size, -1) == 0;
 }
 
 static void on_end(void *userdata) {

@@ -39,7 +39,7 @@ static void on_event(const struct retort_event *event, void *userdata) {
         if (atomic_load(&w->gone))
                 return;
         if (retort_event_json(event, &json, NULL) < 0 ||
-            rt_event_stream_write(w->stream, w->form, json, strlen(json)) < 0)
+            rt_event_stream_write(w->stream, w->form, json, strlen(json), -1) < 0)
                 cancel(w);
         free(json);
 }

@@ -43,7 +43,7 @@ static const struct rt_opt keys_options[] = {
         { 't', "tenant", "NAME", "create: whom the key is for; made when new (default: default)", RT_OPT_TEXT,
           offsetof(struct rt_keys_opts, tenant) },
         { 'n', "name", "TEXT", "create: what the list shows", RT_OPT_TEXT, offsetof(struct rt_keys_opts, name) },
-        { 0, "scopes", "LIST", "create: what it may do, of run,jobs,admin,metrics (default: run,jobs)", RT_OPT_TEXT,
+        { 0, "scopes", "LIST", "create: what it may do, of run,jobs,contexts,admin,metrics (default: run,jobs,contexts)", RT_OPT_TEXT,
           offsetof(struct rt_keys_opts, scopes) },
         { 0, "expires", "DURATION", "create: good for so long, as in 12h or 30d (default: for ever)", RT_OPT_TEXT,
           offsetof(struct rt_keys_opts, expires) },

@@ -46,6 +46,7 @@ static int check_level(struct retort_engine *engine, enum retort_isolation minim
 static int open_jail(struct retort_engine *engine, const struct retort_config *config, struct retort_error *err) {
         struct rt_paths paths;
         struct rt_jail_config jail = { .ceilings = engine->ceilings };
+        jail.ceilings.wall_ms = jail.ceilings.cpu_ms = RT_ENGINE_BOX_MS; /* a context lasts longer than any one of its cells may */
         int r = rt_paths_find(&paths, config, err);
         if (r == 0)
                 r = rt_mechanism_mask(config->disable, &jail.disable, err);

@@ -14,6 +14,9 @@
 #include "lang/lang.h"
 #include "retort.h"
 
+/* The longest that a box may go on: the ceilings of wall_ms and cpu_ms in RETORT_LIMITS, whatever an engine's are. */
+#define RT_ENGINE_BOX_MS 86400000u
+
 enum { RT_ENGINE_MAX_SLOTS = 128, RT_ENGINE_MAX_CONTEXTS = 1024, RT_ENGINE_MAX_RUNTIMES = 256, RT_ENGINE_POOL_PART = 16 /* of the host's memory */ };
 
 /* What is known of a runtime's toolchain; filled by box/toolchain.c. */

@@ -96,6 +96,9 @@ void rt_http_let_go(struct rt_http_request *request);
 /* The client has left. Any thread. */
 bool rt_http_gone(const struct rt_http_request *request);
 
+/* Ends its connection as if the client had left: who waits to write its answer waits no longer. Any thread, not blocking. */
+void rt_http_cut(struct rt_http_request *request);
+
 /* ---- answers ---- */
 
 /* Answers whole; body is copied. headers is terminated by a NULL name and may be NULL. Content-Length is set. Any thread.

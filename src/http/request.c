@@ -121,6 +121,10 @@ void rt_http_request_gone(struct rt_http_request *request) {
         rt_http_resume(server, mhd);
 }
 
+void rt_http_cut(struct rt_http_request *request) {
+        rt_http_request_gone(request);
+}
+
 bool rt_http_gone(const struct rt_http_request *request) {
         return request->gone;
 }

@@ -104,6 +104,8 @@ int rt_lang_runner(const struct rt_runtime *runtime, const struct retort_request
                    const struct retort_limits *ceilings, struct rt_arena *arena, struct rt_lang_step *ret_step,
                    struct retort_error *err);
 
+/* Files that come with something else than a request, as a request's are. */
+int rt_lang_check_files(const struct retort_file *files, size_t n_files, struct retort_error *err);
 /* What was asked for, else the default given, within floors and ceilings. RETORT_E_INPUT: limits.<member> is outside of them. */
 int rt_lang_limits(const struct retort_limits *asked, const struct retort_limits *dflt, const struct retort_limits *ceilings,
                    struct retort_limits *ret_limits, struct retort_error *err);

@@ -100,6 +100,12 @@ static int check_files(const struct retort_request *request, uint64_t *total, st
         return r;
 }
 
+int rt_lang_check_files(const struct retort_file *files, size_t n_files, struct retort_error *err) {
+        const struct retort_request request = { .files = files, .n_files = n_files };
+        uint64_t total = 0;
+        return check_files(&request, &total, err);
+}
+
 static int check_source(const struct retort_request *request, struct retort_error *err) {
         if (request->code.size && request->n_files)
                 return rt_fail(err, RETORT_E_INPUT,

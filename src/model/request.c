@@ -29,7 +29,7 @@ static const struct rt_field file_fields[] = {
         RT_FIELD("content", struct retort_file, content, RT_BYTES, .flags = RT_REQUIRED,
                  .encoding_key = "encoding"),
 };
-static const struct rt_shape file_shape = RT_SHAPE(struct retort_file, file_fields);
+const struct rt_shape rt_shape_file = RT_SHAPE(struct retort_file, file_fields);
 
 static const struct rt_field compile_fields[] = {
         RT_FIELD("args", struct retort_request, compile_args, RT_STRINGS, .flags = RT_OPTIONAL,
@@ -48,7 +48,7 @@ static const struct rt_field request_fields[] = {
         RT_FIELD("version", struct retort_request, version, RT_STRING),
         RT_FIELD("code", struct retort_request, code, RT_BYTES, .flags = RT_OPTIONAL,
                  .encoding_key = "code_encoding"),
-        RT_FIELD("files", struct retort_request, files, RT_LIST, .flags = RT_OPTIONAL, .shape = &file_shape,
+        RT_FIELD("files", struct retort_request, files, RT_LIST, .flags = RT_OPTIONAL, .shape = &rt_shape_file,
                  .count_at = offsetof(struct retort_request, n_files), .high = RETORT_MAX_FILES),
         RT_FIELD("entry", struct retort_request, entry, RT_STRING),
         RT_FIELD("stdin", struct retort_request, stdin_data, RT_BYTES, .flags = RT_OPTIONAL,

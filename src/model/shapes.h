@@ -15,6 +15,7 @@
 #include "model/codec.h"
 
 extern const struct rt_shape rt_shape_limits;      /* struct retort_limits */
+extern const struct rt_shape rt_shape_file;        /* struct retort_file */
 extern const struct rt_shape rt_shape_request;     /* struct retort_request */
 extern const struct rt_shape rt_shape_item;        /* struct retort_item */
 extern const struct rt_shape rt_shape_guest_error; /* struct retort_guest_error */

@@ -184,7 +184,7 @@ static int make_first_key(struct serving *s, struct retort_error *err) {
         struct rt_store_key *keys;
         size_t n;
         char key[RT_KEY_TEXT];
-        const struct rt_key_order order = { .name = "first", .scopes = "run,jobs,admin,metrics" };
+        const struct rt_key_order order = { .name = "first", .scopes = "run,jobs,contexts,admin,metrics" };
         if (!s->config->auth_required)
                 return 0;
         int r = rt_store_keys(store, &arena, &keys, &n, err);

@@ -118,9 +118,9 @@ static void show(struct watch *w, const json_t *status, const char *metrics, str
         rt_auto_arena struct rt_arena arena = { 0 };
         double runs = sum_of(metrics, "retort_runs_total");
         uint64_t now_ns = rt_now_ns();
-        (void)rt_buf_printf(out, "%s: %lld of %lld slots busy, %lld runs and %lld jobs wait, %.0f runs so far", w->base,
+        (void)rt_buf_printf(out, "%s: %lld of %lld slots busy, %lld runs and %lld jobs wait, %lld contexts, %.0f runs so far", w->base,
                             number(status, "slots_busy"), number(status, "slots"), number(status, "runs_waiting"),
-                            number(status, "jobs_waiting"), runs);
+                            number(status, "jobs_waiting"), number(status, "contexts"), runs);
         if (w->at_ns && now_ns > w->at_ns)
                 (void)rt_buf_printf(out, ", %.1f a second", (runs - w->runs) * 1e9 / (double)(now_ns - w->at_ns));
         (void)rt_buf_printf(out, "%s\n\n", json_is_true(json_object_get(status, "draining")) ? "; stopping" : "");

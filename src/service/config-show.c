@@ -18,11 +18,13 @@ static const char *const sections[][2] = {
         { "engine", "What runs them." },
         { "cache", "Compiled programs, kept in memory for the next request that is the same in every byte." },
         { "limits", "Ceilings of what one request may ask for." },
+        { "contexts", "Interpreters that keep their state between cells." },
         { "queue", "How much may wait." },
         { "jobs", "Requests that are kept until their outcome is fetched." },
         { "quotas", "What one tenant may have, unless `tenants` says otherwise." },
         { "store", "What outlives the process." },
         { "runtime_face", "The API that Runtime's own front end speaks." },
+        { "agentbay_face", "The API that AgentBay's SDKs speak." },
         { "log", "JSON lines on stderr." },
         { "metrics", "Prometheus." },
 };

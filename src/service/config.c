@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/util.h"
 #include "base/yaml.h"
+#include "retort-context.h"
 #include "service/config-table.h"
 
 enum { MAX_FILE = 1 << 20, MAX_TENANTS = 10000 };
@@ -222,6 +223,14 @@ static int check_together(const struct rt_config *config, struct retort_error *e
                 return rt_fail(err, RETORT_E_INPUT, "engine.slots may be at most 128");
         if (config->server_threads < 1 || config->server_threads > 64)
                 return rt_fail(err, RETORT_E_INPUT, "server.threads may be 1 to 64");
+        if (config->contexts_max > 1024)
+                return rt_fail(err, RETORT_E_INPUT, "contexts.max may be at most 1024");
+        if (config->contexts_lifetime < 1 || config->contexts_lifetime > RETORT_CONTEXT_LIFETIME_MS)
+                return rt_fail(err, RETORT_E_INPUT, "contexts.lifetime may be 1ms to 24h");
+        if (config->contexts_idle < 1 || config->contexts_idle > config->contexts_lifetime)
+                return rt_fail(err, RETORT_E_INPUT, "contexts.idle may be 1ms to contexts.lifetime");
+        if (config->contexts_memory < 1 << 20)
+                return rt_fail(err, RETORT_E_INPUT, "contexts.memory must be at least 1MiB");
         if (config->jobs_max_attempts < 1)
                 return rt_fail(err, RETORT_E_INPUT, "jobs.max_attempts must be at least 1");
         if (config->quotas_requests_per_minute > 0 && config->quotas_burst < 1)

@@ -37,7 +37,7 @@
         X(isolation, minimum, TEXT, "", "strong, reduced or minimal; empty: strong as root, reduced as a user")        \
         X(engine, slots, COUNT, "0", "boxes at most at once; 0: twice the CPUs")                                       \
         X(engine, warm_slots, COUNT, "0", "boxes kept ready; 0: one for each CPU")                                     \
-        X(engine, warm, TEXT, "on-demand", "languages whose interpreters are frozen, or started ahead, at the start, as in python,ruby; on-demand: each when it is first asked for; none") \
+        X(engine, warm, TEXT, "on-demand", "languages whose interpreters are frozen, or started ahead, at the start, as in python,ruby, and for contexts python/context; on-demand: each when it is first asked for; none") \
         X(engine, runtimes, TEXT, "", "directory of the runtimes; empty: as installed")                                \
         X(engine, libexec, TEXT, "", "directory of retort-jailer and retort-init; empty: as installed")                \
         X(cache, bytes, BYTES, "64MiB", "what compiled programs kept for the same request later may take; 0: none")   \
@@ -50,6 +50,11 @@
         X(limits, file, BYTES, "1GiB", "ceiling of a file's size")                                                     \
         X(limits, files, COUNT, "4096", "ceiling of its open files")                                                   \
         X(limits, disk, BYTES, "4GiB", "ceiling of all its files")                                                     \
+        X(contexts, max, COUNT, "64", "open contexts at most, at most 1024; more get 503")                            \
+        X(contexts, memory, BYTES, "1GiB", "memory limit of a context's box that does not say one")                    \
+        X(contexts, idle, MS, "30m", "a context ends when nobody has called for so long, unless it says otherwise")    \
+        X(contexts, lifetime, MS, "24h", "it ends so long after it was opened; also the ceiling of both")              \
+        X(contexts, keep_dead, MS, "5m", "how long one that has ended can still be restarted")                         \
         X(queue, max_runs, COUNT, "1024", "runs that wait for a box at most; more get 503")                            \
         X(queue, max_jobs, COUNT, "100000", "queued jobs at most; more get 503")                                       \
         X(jobs, running_at_crash, TEXT, "rerun", "what becomes of jobs that ran when the server died: rerun or fail")  \
@@ -60,9 +65,10 @@
         X(jobs, callback_attempts, COUNT, "8", "deliveries tried, with growing pauses")                                \
         X(jobs, callback_private, BOOL, "false", "webhooks may go to loopback and private addresses")                  \
         X(quotas, running, COUNT, "0", "a tenant's runs at once; 0: no limit but the slots")                           \
+        X(quotas, contexts, COUNT, "16", "a tenant's open contexts; 0: no limit but contexts.max")                    \
         X(quotas, queued_jobs, COUNT, "10000", "a tenant's queued jobs")                                               \
-        X(quotas, memory, BYTES, "0", "memory limits of a tenant's runs together; 0: no limit")                        \
-        X(quotas, cpu_per_minute, MS, "0", "CPU time a tenant's runs may use in a minute; 0: no limit")                \
+        X(quotas, memory, BYTES, "0", "memory limits of a tenant's runs and contexts together; 0: no limit")           \
+        X(quotas, cpu_per_minute, MS, "0", "CPU time a tenant's runs and cells may use in a minute; 0: no limit")       \
         X(quotas, requests_per_minute, COUNT, "6000", "requests of a tenant in a minute")                              \
         X(quotas, burst, COUNT, "200", "requests it may send at once")                                                 \
         X(store, path, TEXT, "", "the database; empty: retort.db in the state directory")                              \
@@ -72,6 +78,10 @@
         X(runtime_face, strict, BOOL, "false", "its quirks too: exit code always 0 (docs), HTTP 200 for failures")     \
         X(runtime_face, anonymous, BOOL, "false", "POST /api/execute and /ws/execute without a token")                 \
         X(runtime_face, anonymous_socket, BOOL, "false", "/ws/execute without a token, as Runtime's front end asks")   \
+        X(agentbay_face, enabled, BOOL, "true", "serve POST / and /agentbay")                                          \
+        X(agentbay_face, format, TEXT, "current", "what run_code answers with: current or rich; ?format= says otherwise") \
+        X(agentbay_face, idle, MS, "5m", "a session ends when nobody has called for so long, unless it says otherwise") \
+        X(agentbay_face, url, TEXT, "", "where clients reach this server, as in https://retort.example; empty: as their Host says") \
         X(log, level, TEXT, "info", "error, warning, info or debug")                                                   \
         X(metrics, public, BOOL, "false", "/metrics without a key")
 

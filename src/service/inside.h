@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "service/config.h"
+#include "service/crew.h"
 #include "service/keys.h"
 #include "service/live.h"
 #include "service/log.h"
@@ -19,7 +20,7 @@
 #include "service/tenants.h"
 #include "service/wait.h"
 
-enum { RT_JOB_BUCKETS = 8192, RT_MAX_WORKERS = 128, RT_MAX_NOTES = 64, RT_ID = 27 };
+enum { RT_JOB_BUCKETS = 8192, RT_HELD_BUCKETS = 256, RT_MAX_WORKERS = 128, RT_MAX_NOTES = 64, RT_ID = 27 };
 
 /* What waits for a box or is in one: a run or a job. */
 struct rt_work {
@@ -105,6 +106,15 @@ struct rt_service {
         pthread_t housekeeper;
         bool have_housekeeper;
         struct rt_webhooks *webhooks;
+
+        struct rt_crew *crew; /* on whose threads calls of contexts go on */
+        struct rt_held *held[RT_HELD_BUCKETS];
+        struct rt_held *held_left; /* to be ended by the warden */
+        size_t n_held;        /* those that are being opened and closed, too */
+        size_t n_calls;       /* accepted, and not over */
+        pthread_t warden;
+        pthread_cond_t looks; /* for the warden */
+        bool have_warden;
 };
 
 /* service/admit.c */
@@ -149,6 +159,14 @@ int rt_service_start_housekeeper(struct rt_service *service, struct retort_error
 /* Takes a job's waiters out, under the lock; and tells them, without it. */
 struct rt_waiter *rt_waiters_take(struct rt_service *service, const struct rt_job *job);
 void rt_waiters_tell(struct rt_waiter *waiters, bool done);
+
+/* service/warden.c: looks after contexts. */
+int rt_service_start_warden(struct rt_service *service, struct retort_error *err);
+/* No call begins any more; those that go on may end until then (monotonic), and are ended. */
+void rt_service_end_calls(struct rt_service *service, uint64_t until_ns);
+void rt_service_close_contexts(struct rt_service *service); /* nothing calls any more */
+struct rt_metrics_now;
+void rt_service_count_contexts(struct rt_service *service, struct rt_metrics_now *now); /* under the lock */
 
 /* service/webhook.c */
 int rt_webhooks_start(struct rt_service *service, struct retort_error *err);

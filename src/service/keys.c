@@ -17,7 +17,8 @@ enum { MAX_NAME = 200, NOTE_USE_MS = 60000 };
 static const struct {
         const char *name;
         uint32_t bit;
-} scopes[] = { { "run", RT_SCOPE_RUN }, { "jobs", RT_SCOPE_JOBS }, { "admin", RT_SCOPE_ADMIN }, { "metrics", RT_SCOPE_METRICS } };
+} scopes[] = { { "run", RT_SCOPE_RUN }, { "jobs", RT_SCOPE_JOBS }, { "contexts", RT_SCOPE_CONTEXTS },
+             { "admin", RT_SCOPE_ADMIN }, { "metrics", RT_SCOPE_METRICS } };
 
 /* ---- texts ---- */
 
@@ -59,13 +60,13 @@ int rt_scopes_parse(const char *text, uint32_t *ret_scopes, struct retort_error 
                         if (strlen(scopes[i].name) == size && strncmp(scopes[i].name, p, size) == 0)
                                 bit = scopes[i].bit;
                 if (!bit)
-                        return rt_fail(err, RETORT_E_INPUT, "scopes: '%.*s' is none; they are run, jobs, admin and metrics",
+                        return rt_fail(err, RETORT_E_INPUT, "scopes: '%.*s' is none; they are run, jobs, contexts, admin and metrics",
                                        size > 40 ? 40 : (int)size, p);
                 bits |= bit;
                 p += size + (p[size] == ',');
         }
         if (!bits)
-                return rt_fail(err, RETORT_E_INPUT, "scopes: at least one of run, jobs, admin and metrics");
+                return rt_fail(err, RETORT_E_INPUT, "scopes: at least one of run, jobs, contexts, admin and metrics");
         *ret_scopes = bits;
         return 0;
 }
@@ -106,7 +107,7 @@ int rt_keys_create(struct rt_store *store, const struct rt_key_order *order, int
         char prefix[RT_KEY_PREFIX + 1];
         char hash[RT_KEY_HASH];
         struct rt_store_key key = { .name = order->name ? order->name : "", .prefix = prefix, .hash = hash,
-                                    .scopes = order->scopes ? order->scopes : "run,jobs", .created_ms = now_ms,
+                                    .scopes = order->scopes ? order->scopes : "run,jobs,contexts", .created_ms = now_ms,
                                     .expires_ms = order->expires_ms };
         int r = check_order(order, now_ms, err);
         if (r == 0)

@@ -12,7 +12,7 @@ enum { RT_KEY_TEXT = 3 + 64 + 1, RT_KEY_HASH = 64 + 1, RT_KEY_PREFIX = 3 + 8 };
 struct rt_key_order {
         const char *name;    /* for people; may be NULL */
         const char *tenant;  /* NULL: "default"; made when it is new */
-        const char *scopes;  /* "run,jobs,admin,metrics"; NULL: "run,jobs" */
+        const char *scopes;  /* "run,jobs,contexts,admin,metrics"; NULL: "run,jobs,contexts" */
         int64_t expires_ms;  /* Unix; 0: never */
 };
 /* Makes a key and stores its hash. ret_key is its text, which nothing can show again; *ret_id may be NULL. */

@@ -51,12 +51,17 @@ int rt_metrics_init(struct rt_metrics *metrics) {
         return metrics->lock ? 0 : RETORT_E_NOMEM;
 }
 
-void rt_metrics_clear(struct rt_metrics *metrics) {
-        while (metrics->series) {
-                struct rt_metrics_series *next = metrics->series->next;
-                free(metrics->series);
-                metrics->series = next;
+static void free_series(struct rt_metrics_series *series) {
+        while (series) {
+                struct rt_metrics_series *next = series->next;
+                free(series);
+                series = next;
         }
+}
+
+void rt_metrics_clear(struct rt_metrics *metrics) {
+        free_series(rt_take(metrics->series));
+        free_series(rt_take(metrics->cells));
         if (metrics->lock)
                 (void)pthread_mutex_destroy(&metrics->lock->mutex);
         free(metrics->lock);
@@ -74,8 +79,9 @@ static void observe(struct histogram *histogram, uint64_t ns) {
         histogram->sum += seconds;
 }
 
-static struct rt_metrics_series *series_of(struct rt_metrics *metrics, const char *language, enum retort_status status) {
-        struct rt_metrics_series *s = metrics->series;
+static struct rt_metrics_series *series_of(struct rt_metrics *metrics, struct rt_metrics_series **list, const char *language,
+                                           enum retort_status status) {
+        struct rt_metrics_series *s = *list;
         while (s && (s->status != status || strncmp(s->language, language, MAX_LANGUAGE - 1) != 0))
                 s = s->next;
         if (s || metrics->lock->n_series >= MAX_SERIES)
@@ -88,8 +94,8 @@ static struct rt_metrics_series *series_of(struct rt_metrics *metrics, const cha
                 if (*p < 0x20 || *p == '"' || *p == '\\' || *p == 0x7f)
                         *p = '?';
         s->status = status;
-        s->next = metrics->series;
-        metrics->series = s;
+        s->next = *list;
+        *list = s;
         metrics->lock->n_series++;
         return s;
 }
@@ -108,13 +114,23 @@ static void count_start(struct rt_metrics *metrics, const char *start) {
 void rt_metrics_run(struct rt_metrics *metrics, const struct retort_outcome *outcome, uint64_t total_ns) {
         count_start(metrics, outcome->start);
         (void)pthread_mutex_lock(&metrics->lock->mutex);
-        struct rt_metrics_series *s = series_of(metrics, outcome->language ? outcome->language : "", outcome->status);
+        struct rt_metrics_series *s = series_of(metrics, &metrics->series, outcome->language ? outcome->language : "", outcome->status);
         if (s) {
                 s->runs++;
                 observe(&s->phases[QUEUE], outcome->usage.queue_ns);
                 observe(&s->phases[SETUP], outcome->usage.setup_ns);
                 observe(&s->phases[RUN], outcome->usage.wall_ns);
                 observe(&s->phases[TOTAL], total_ns);
+        }
+        (void)pthread_mutex_unlock(&metrics->lock->mutex);
+}
+
+void rt_metrics_cell(struct rt_metrics *metrics, const struct retort_outcome *outcome) {
+        (void)pthread_mutex_lock(&metrics->lock->mutex);
+        struct rt_metrics_series *s = series_of(metrics, &metrics->cells, outcome->language ? outcome->language : "", outcome->status);
+        if (s) {
+                s->runs++;
+                observe(&s->phases[RUN], outcome->usage.wall_ns);
         }
         (void)pthread_mutex_unlock(&metrics->lock->mutex);
 }
@@ -139,7 +155,7 @@ static void add_counters(struct rt_metrics *metrics, struct rt_buf *out) {
 #undef X
 }
 
-static void add_histogram(struct rt_buf *out, const struct rt_metrics_series *s, enum phase phase) {
+static void add_histogram(struct rt_buf *out, const char *name, const struct rt_metrics_series *s, enum phase phase) {
         const struct histogram *h = &s->phases[phase];
         char labels[128];
         (void)snprintf(labels, sizeof labels, "language=\"%s\",status=\"%s\"", s->language, retort_status_name(s->status));
@@ -147,13 +163,24 @@ static void add_histogram(struct rt_buf *out, const struct rt_metrics_series *s,
         for (size_t b = 0; b <= RT_LEN(bounds); b++) {
                 sum += h->counts[b];
                 if (b < RT_LEN(bounds))
-                        (void)rt_buf_printf(out, "retort_%s_bucket{%s,le=\"%g\"} %" PRIu64 "\n", phases[phase][0], labels,
+                        (void)rt_buf_printf(out, "retort_%s_bucket{%s,le=\"%g\"} %" PRIu64 "\n", name, labels,
                                             bounds[b], sum);
                 else
-                        (void)rt_buf_printf(out, "retort_%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n", phases[phase][0], labels, sum);
+                        (void)rt_buf_printf(out, "retort_%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n", name, labels, sum);
         }
-        (void)rt_buf_printf(out, "retort_%s_sum{%s} %.9g\nretort_%s_count{%s} %" PRIu64 "\n", phases[phase][0], labels,
-                            h->sum, phases[phase][0], labels, sum);
+        (void)rt_buf_printf(out, "retort_%s_sum{%s} %.9g\nretort_%s_count{%s} %" PRIu64 "\n", name, labels, h->sum, name, labels, sum);
+}
+
+static void add_cells(const struct rt_metrics_series *cells, struct rt_buf *out) {
+        if (!cells)
+                return;
+        head(out, "retort_cells_total", "counter", "Finished cells of contexts.");
+        for (const struct rt_metrics_series *s = cells; s; s = s->next)
+                (void)rt_buf_printf(out, "retort_cells_total{language=\"%s\",status=\"%s\"} %" PRIu64 "\n", s->language,
+                                    retort_status_name(s->status), s->runs);
+        head(out, "retort_cell_seconds", "histogram", "Wall-clock time of cells.");
+        for (const struct rt_metrics_series *s = cells; s; s = s->next)
+                add_histogram(out, "cell_seconds", s, RUN);
 }
 
 static void add_series(struct rt_metrics *metrics, struct rt_buf *out) {
@@ -168,8 +195,9 @@ static void add_series(struct rt_metrics *metrics, struct rt_buf *out) {
                 (void)snprintf(name, sizeof name, "retort_%s", phases[phase][0]);
                 head(out, name, "histogram", phases[phase][1]);
                 for (const struct rt_metrics_series *s = metrics->series; s; s = s->next)
-                        add_histogram(out, s, (enum phase)phase);
+                        add_histogram(out, phases[phase][0], s, (enum phase)phase);
         }
+        add_cells(metrics->cells, out);
         (void)pthread_mutex_unlock(&metrics->lock->mutex);
 }
 
@@ -191,6 +219,17 @@ static void add_gauges(const struct rt_metrics_now *now, struct rt_buf *out) {
         (void)rt_buf_printf(out, "retort_store_writes_total %" PRIu64 "\n", now->store.writes);
         gauge(out, "retort_store_waiting", now->store.waiting, "Writes that wait for their commit.");
         gauge(out, "retort_store_file_bytes", now->store.file_bytes, "Size of the database.");
+}
+
+static void add_contexts(const struct rt_metrics_now *now, struct rt_buf *out) {
+        head(out, "retort_contexts", "gauge", "Contexts, by how they are.");
+        for (size_t i = 0; i < now->n_context_languages; i++)
+                for (int state = 0; state <= RETORT_CONTEXT_DEAD; state++)
+                        (void)rt_buf_printf(out, "retort_contexts{state=\"%s\",language=\"%s\"} %" PRIu64 "\n",
+                                            retort_context_state_name((enum retort_context_state)state), now->contexts[i].language,
+                                            now->contexts[i].states[state]);
+        gauge(out, "retort_context_calls", now->calls, "Calls on contexts that go on, or wait for their turn.");
+        gauge(out, "retort_context_threads", now->crew, "Threads that calls on contexts go on on.");
 }
 
 static void add_cache(const struct retort_cache_stats *cache, struct rt_buf *out) {
@@ -222,6 +261,7 @@ static void add_process(struct rt_buf *out) {
 
 int rt_metrics_text(struct rt_metrics *metrics, const struct rt_metrics_now *now, struct rt_buf *out) {
         add_gauges(now, out);
+        add_contexts(now, out);
         add_counters(metrics, out);
         add_cache(&now->cache, out);
         add_series(metrics, out);

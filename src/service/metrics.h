@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
-#include "retort.h"
+#include "retort-context.h"
 
 /* Counters: member, name without the prefix retort_, label, help. Those of one name stand together. */
 #define RT_COUNTERS(X)                                                                                                 \
@@ -36,6 +36,7 @@ struct rt_metrics {
         RT_COUNTERS(X)
 #undef X
         struct rt_metrics_series *series; /* by language and status */
+        struct rt_metrics_series *cells;  /* the same, of contexts */
         struct rt_metrics_lock *lock;
 };
 
@@ -50,6 +51,14 @@ struct rt_metrics_now {
         uint64_t followers;
         bool draining;
         struct {
+                char language[40];
+                uint64_t states[RETORT_CONTEXT_DEAD + 1];
+        } contexts[64]; /* more languages than there are */
+        size_t n_context_languages;
+        uint64_t n_contexts;
+        uint64_t calls;
+        uint64_t crew;
+        struct {
                 uint64_t commits, writes, waiting, file_bytes;
         } store;
         struct retort_cache_stats cache;
@@ -59,4 +68,6 @@ int rt_metrics_init(struct rt_metrics *metrics);
 void rt_metrics_clear(struct rt_metrics *metrics);
 /* One finished run. total_ns is from its acceptance to its outcome. */
 void rt_metrics_run(struct rt_metrics *metrics, const struct retort_outcome *outcome, uint64_t total_ns);
+/* One cell of a context. */
+void rt_metrics_cell(struct rt_metrics *metrics, const struct retort_outcome *outcome);
 int rt_metrics_text(struct rt_metrics *metrics, const struct rt_metrics_now *now, struct rt_buf *out);

@@ -22,7 +22,9 @@ static void look(struct rt_service *service, struct rt_metrics_now *now) {
                 .tenants = rt_tenants_count(service->tenants), .keys = rt_keyring_size(service->keys),
                 .followers = service->n_followers, .draining = service->draining,
                 .store = { stats.commits, stats.writes, stats.waiting, stats.file_bytes } };
+        rt_service_count_contexts(service, now);
         (void)pthread_mutex_unlock(&service->lock);
+        now->crew = rt_crew_size(service->crew);
         retort_engine_cache(service->engine, &now->cache);
 }
 
@@ -61,12 +63,12 @@ static json_t *tenants_json(struct rt_service *service) { /* under the lock */
         for (struct rt_tenant *t = rt_tenants_next(service->tenants, NULL); t && n < MAX_TENANTS_SHOWN;
              t = rt_tenants_next(service->tenants, t)) {
                 char name[104];
-                if (t->running + t->queued_jobs == 0)
+                if (t->running + t->queued_jobs + t->contexts == 0)
                         continue;
-                (void)json_array_append_new(list, json_pack("{s:I, s:s, s:I, s:I, s:I, s:I}", "id", (json_int_t)t->id, "name",
+                (void)json_array_append_new(list, json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I}", "id", (json_int_t)t->id, "name",
                         rt_service_tenant_name(service, t->id, name, sizeof name), "active", (json_int_t)t->active,
                         "waiting_runs", (json_int_t)t->waiting_runs, "queued_jobs", (json_int_t)t->queued_jobs,
-                        "memory_bytes", (json_int_t)t->memory));
+                        "contexts", (json_int_t)t->contexts, "memory_bytes", (json_int_t)t->memory));
                 n++;
         }
         return list;
@@ -90,9 +92,10 @@ static json_t *works_json(struct rt_service *service) { /* under the lock */
 int rt_service_status(struct rt_service *service, char **ret_json, struct retort_error *err) {
         struct rt_metrics_now now;
         look(service, &now);
-        json_t *root = json_pack("{s:I, s:I, s:I, s:I, s:I, s:b}", "slots", (json_int_t)now.slots, "slots_busy",
+        json_t *root = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "slots", (json_int_t)now.slots, "slots_busy",
                                  (json_int_t)now.slots_busy, "runs_waiting", (json_int_t)now.runs_waiting, "jobs_waiting",
-                                 (json_int_t)now.jobs_waiting, "followers", (json_int_t)now.followers, "draining", (int)now.draining);
+                                 (json_int_t)now.jobs_waiting, "followers", (json_int_t)now.followers, "contexts", (json_int_t)now.n_contexts, "context_calls",
+                                 (json_int_t)now.calls, "draining", (int)now.draining);
         (void)pthread_mutex_lock(&service->lock);
         int bad = json_object_set_new(root, "tenants", tenants_json(service)) | json_object_set_new(root, "running", works_json(service));
         (void)pthread_mutex_unlock(&service->lock);

@@ -46,6 +46,15 @@ static int open_store(struct rt_service *service, const struct rt_config *config
         return rt_store_open(&service->store, &store, err);
 }
 
+/* A cell's thread for each context, and some for what does not need its runner. */
+static int open_crew(struct rt_service *service, struct retort_error *err) {
+        enum { CELL = 2048, SHORT = 64, OPEN = 16, LONG = 64 }; /* CELL: more than there may be contexts, whoever they belong to */
+        unsigned contexts = (unsigned)atomic_load(&service->config)->contexts_max;
+        const unsigned most[RT_CREW_KINDS] = { [RT_CREW_CELL] = CELL, [RT_CREW_SHORT] = SHORT, [RT_CREW_OPEN] = OPEN,
+                                               [RT_CREW_LONG] = LONG + contexts };
+        return rt_crew_new(&service->crew, most, err);
+}
+
 static int open_parts(struct rt_service *service, const struct rt_config *config, struct retort_error *err) {
         int r = rt_tenants_new(&service->tenants) < 0 || rt_metrics_init(&service->metrics) < 0 ? rt_fail_nomem(err) : 0;
         if (r == 0)
@@ -63,7 +72,11 @@ static int open_parts(struct rt_service *service, const struct rt_config *config
         if (r == 0)
                 r = rt_webhooks_start(service, err);
         if (r == 0)
+                r = open_crew(service, err);
+        if (r == 0)
                 r = rt_service_start_housekeeper(service, err);
+        if (r == 0)
+                r = rt_service_start_warden(service, err);
         return r < 0 ? r : rt_service_start_workers(service, err);
 }
 
@@ -80,6 +93,7 @@ int rt_service_open(struct rt_service **ret_service, const struct rt_config *con
         rt_cond_init(&service->work);
         rt_cond_init(&service->idle);
         rt_cond_init(&service->chores);
+        rt_cond_init(&service->looks);
         rt_queue_init(&service->queue);
         int r = open_parts(service, config, err);
         if (r < 0) {
@@ -142,7 +156,9 @@ static void end_work(struct rt_service *service, unsigned deadline_ms) {
 }
 
 void rt_service_drain(struct rt_service *service, unsigned deadline_ms) {
+        uint64_t until_ns = rt_now_ns() + deadline_ms * 1000000ull;
         end_work(service, deadline_ms);
+        rt_service_end_calls(service, until_ns);
         release_waiters(service);
 }
 
@@ -151,12 +167,15 @@ static void join_all(struct rt_service *service) {
         service->closing = true;
         (void)pthread_cond_broadcast(&service->work);
         (void)pthread_cond_broadcast(&service->chores);
+        (void)pthread_cond_broadcast(&service->looks);
         (void)pthread_mutex_unlock(&service->lock);
         for (unsigned i = 0; i < service->n_workers; i++)
                 (void)pthread_join(service->workers[i], NULL);
         rt_webhooks_stop(service);
         if (service->have_housekeeper)
                 (void)pthread_join(service->housekeeper, NULL);
+        if (service->have_warden)
+                (void)pthread_join(service->warden, NULL);
 }
 
 /* What is still queued stays in the store; here it is only forgotten. Followers of it end. */
@@ -187,12 +206,15 @@ void rt_service_close(struct rt_service *service) {
         join_all(service);
         forget_jobs(service);
         wait_for_followers(service);
+        rt_service_close_contexts(service);
+        rt_crew_free(service->crew);
         retort_engine_close(service->engine);
         rt_store_close(service->store);
         rt_keyring_free(service->keys);
         rt_tenants_free(service->tenants);
         rt_metrics_clear(&service->metrics);
         free(service->known);
+        (void)pthread_cond_destroy(&service->looks);
         (void)pthread_cond_destroy(&service->chores);
         (void)pthread_cond_destroy(&service->idle);
         (void)pthread_cond_destroy(&service->work);

@@ -36,7 +36,7 @@ const char *rt_service_callback_secret(struct rt_service *service, bool *ret_ran
 
 /* ---- who asks ---- */
 
-enum rt_scope { RT_SCOPE_RUN = 1, RT_SCOPE_JOBS = 2, RT_SCOPE_ADMIN = 4, RT_SCOPE_METRICS = 8 };
+enum rt_scope { RT_SCOPE_RUN = 1, RT_SCOPE_JOBS = 2, RT_SCOPE_ADMIN = 4, RT_SCOPE_METRICS = 8, RT_SCOPE_CONTEXTS = 16 };
 
 struct rt_caller {
         int64_t tenant_id;

@@ -69,7 +69,8 @@ int rt_quotas_find(const struct rt_config *config, const char *name, const char 
                                 r = set_from_pair(&scratch, *pair, err);
         if (r < 0)
                 return rt_wrap(err, r, "tenant '%s'", name ? name : "");
-        *ret = (struct rt_quotas){ .running = scratch.quotas_running, .queued_jobs = scratch.quotas_queued_jobs,
+        *ret = (struct rt_quotas){ .running = scratch.quotas_running, .contexts = scratch.quotas_contexts,
+                                   .queued_jobs = scratch.quotas_queued_jobs,
                                    .memory = scratch.quotas_memory, .cpu_per_minute = scratch.quotas_cpu_per_minute,
                                    .requests_per_minute = scratch.quotas_requests_per_minute, .burst = scratch.quotas_burst };
         return 0;
@@ -102,7 +103,7 @@ struct rt_tenant *rt_tenants_find(struct rt_tenants *tenants, int64_t id) {
 }
 
 static bool is_idle(const struct rt_tenant *t, uint64_t now_ns) {
-        return t->running == 0 && t->active == 0 && t->queued_jobs == 0 && t->waiting_runs == 0 && !t->lanes &&
+        return t->running == 0 && t->active == 0 && t->contexts == 0 && t->queued_jobs == 0 && t->waiting_runs == 0 && !t->lanes &&
                now_ns - t->tokens_ns > MINUTE_NS && now_ns - t->cpu_at_ns > MINUTE_NS;
 }
 
@@ -202,12 +203,28 @@ static bool refuse(struct rt_refusal *refusal, const char *quota, unsigned retry
         return false;
 }
 
+static bool fits_memory(const struct rt_tenant *tenant, uint64_t memory, struct rt_refusal *ret_refusal) {
+        const struct rt_quotas *q = &tenant->quotas;
+        if (q->memory && (memory > q->memory || tenant->memory > q->memory - memory))
+                return refuse(ret_refusal, "memory", 1);
+        return true;
+}
+
 bool rt_tenant_fits(struct rt_tenant *tenant, uint64_t memory, uint64_t now_ns, struct rt_refusal *ret_refusal) {
         const struct rt_quotas *q = &tenant->quotas;
         if (q->running && tenant->running >= q->running)
                 return refuse(ret_refusal, "running", 1);
-        if (q->memory && (memory > q->memory || tenant->memory > q->memory - memory))
-                return refuse(ret_refusal, "memory", 1);
+        return fits_memory(tenant, memory, ret_refusal) && rt_tenant_has_cpu(tenant, now_ns, ret_refusal);
+}
+
+bool rt_tenant_fits_context(struct rt_tenant *tenant, uint64_t memory, struct rt_refusal *ret_refusal) {
+        if (tenant->quotas.contexts && tenant->contexts >= tenant->quotas.contexts)
+                return refuse(ret_refusal, "contexts", 1);
+        return fits_memory(tenant, memory, ret_refusal);
+}
+
+bool rt_tenant_has_cpu(struct rt_tenant *tenant, uint64_t now_ns, struct rt_refusal *ret_refusal) {
+        const struct rt_quotas *q = &tenant->quotas;
         if (!q->cpu_per_minute)
                 return true;
         refill_cpu(tenant, now_ns);

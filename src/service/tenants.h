@@ -10,6 +10,7 @@
 
 struct rt_quotas {
         uint64_t running;             /* 0: no limit, here and below */
+        uint64_t contexts;
         uint64_t queued_jobs;
         uint64_t memory;
         uint64_t cpu_per_minute;      /* ms */
@@ -28,6 +29,7 @@ struct rt_tenant {
         struct rt_quotas quotas;
         uint64_t running;     /* charged now: in a box, or a run that waits for one */
         uint64_t memory;
+        uint64_t contexts;    /* open, or being opened */
         uint64_t queued_jobs;
         uint64_t waiting_runs;
         uint64_t active;      /* in a box: what the queue is fair about */
@@ -59,6 +61,10 @@ struct rt_tenant *rt_tenants_next(struct rt_tenants *tenants, struct rt_tenant *
 bool rt_tenant_take_token(struct rt_tenant *tenant, uint64_t now_ns, struct rt_refusal *ret_refusal);
 /* Whether a run with this memory limit fits now; false with *ret_refusal (may be NULL). */
 bool rt_tenant_fits(struct rt_tenant *tenant, uint64_t memory, uint64_t now_ns, struct rt_refusal *ret_refusal);
+/* Whether one more context fits, whose box has this memory limit (0: a box that is there already). */
+bool rt_tenant_fits_context(struct rt_tenant *tenant, uint64_t memory, struct rt_refusal *ret_refusal);
+/* Whether it has CPU time left in this minute. */
+bool rt_tenant_has_cpu(struct rt_tenant *tenant, uint64_t now_ns, struct rt_refusal *ret_refusal);
 /* Takes it, whether it fits or not. Given back with rt_charge_back, once; more is harmless. */
 struct rt_charge rt_tenant_charge(struct rt_tenant *tenant, uint64_t memory);
 void rt_charge_back(struct rt_charge *charge);

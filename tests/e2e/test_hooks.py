@@ -228,6 +228,36 @@ def test_javascript_is_as_without_us(javascript, tmp_path, code):
     assert javascript.check(tmp_path, code, ["a", "b c"], b"in\nput") is None
 
 
+# ---- TypeScript: the same hook, on what esbuild makes -----------------------------------------------------------------
+
+
+def build_typescript(folder, name):
+    return start(["/bin/sh", str(RUNTIMES / "typescript/build.sh"), which("esbuild"), name, "--bundle", "--platform=node", "--packages=external", "--format=esm", f"--outfile={name}.mjs", "--sourcemap=inline",
+                  "--sources-content=false"], folder)
+
+
+@pytest.mark.parametrize("code, name, value, place", [
+    ("interface A { n: number }\nfunction f(a: A): never { throw new TypeError('typed') }\nf({n: 1})", "TypeError", "typed", "main.ts:2:33"),
+    ("enum E { A }\nPromise.reject(new RangeError('late' as string))", "RangeError", "late", "main.ts:2:16"),
+    ("await null\nthrow 'words' as any", "string", "words", ""),
+])
+def test_typescript_tells_uncaught_errors(javascript, tmp_path, code, name, value, place):
+    (tmp_path / "main.ts").write_text(code)
+    assert build_typescript(tmp_path, "main.ts") == (0, "", "")
+    program, *words = javascript.plain
+    typescript = Language("main.ts.mjs", [program, *words, "--enable-source-maps"], [program, *words, "--enable-source-maps", "--require", f"{RUNTIMES}/javascript/hook.cjs"])
+    report = typescript.check(tmp_path, (tmp_path / "main.ts.mjs").read_text())
+    assert (report["name"], report["value"]) == (name, value) and place in report["traceback"]
+
+
+def test_typescript_is_built_or_says_where(tmp_path):
+    (tmp_path / "main.ts").write_text("let ok = 1\nlet x: = 1\nimport './nothere'\n")
+    status, stdout, stderr = build_typescript(tmp_path, "main.ts")
+    assert (status, stdout) == (1, "") and stderr.startswith('main.ts:2:8: error: Unexpected "="\n')
+    (tmp_path / "main.ts").write_text("let ok = 1\n\n  import './nothere'\n")
+    assert build_typescript(tmp_path, "main.ts")[2].startswith('main.ts:3:10: error: Could not resolve "./nothere"\n')
+
+
 # ---- Ruby -----------------------------------------------------------------------------------------------------------
 
 
@@ -334,34 +364,6 @@ def test_php_tells_uncaught_errors(php, tmp_path, code, name, value, first):
 ])
 def test_php_is_as_without_us(php, tmp_path, code):
     assert php.check(tmp_path, code, ["a", "b c"], b"in\nput") is None
-# ---- TypeScript: the same hook, on what esbuild makes -----------------------------------------------------------------
-
-
-def build_typescript(folder, name):
-    return start(["/bin/sh", str(RUNTIMES / "typescript/build.sh"), which("esbuild"), name, "--bundle", "--platform=node", "--packages=external", "--format=esm", f"--outfile={name}.mjs", "--sourcemap=inline",
-                  "--sources-content=false"], folder)
-
-
-@pytest.mark.parametrize("code, name, value, place", [
-    ("interface A { n: number }\nfunction f(a: A): never { throw new TypeError('typed') }\nf({n: 1})", "TypeError", "typed", "main.ts:2:33"),
-    ("enum E { A }\nPromise.reject(new RangeError('late' as string))", "RangeError", "late", "main.ts:2:16"),
-    ("await null\nthrow 'words' as any", "string", "words", ""),
-])
-def test_typescript_tells_uncaught_errors(javascript, tmp_path, code, name, value, place):
-    (tmp_path / "main.ts").write_text(code)
-    assert build_typescript(tmp_path, "main.ts") == (0, "", "")
-    program, *words = javascript.plain
-    typescript = Language("main.ts.mjs", [program, *words, "--enable-source-maps"], [program, *words, "--enable-source-maps", "--require", f"{RUNTIMES}/javascript/hook.cjs"])
-    report = typescript.check(tmp_path, (tmp_path / "main.ts.mjs").read_text())
-    assert (report["name"], report["value"]) == (name, value) and place in report["traceback"]
-
-
-def test_typescript_is_built_or_says_where(tmp_path):
-    (tmp_path / "main.ts").write_text("let ok = 1\nlet x: = 1\nimport './nothere'\n")
-    status, stdout, stderr = build_typescript(tmp_path, "main.ts")
-    assert (status, stdout) == (1, "") and stderr.startswith('main.ts:2:8: error: Unexpected "="\n')
-    (tmp_path / "main.ts").write_text("let ok = 1\n\n  import './nothere'\n")
-    assert build_typescript(tmp_path, "main.ts")[2].startswith('main.ts:3:10: error: Could not resolve "./nothere"\n')
 
 
 # ---- R --------------------------------------------------------------------------------------------------------------
@@ -537,7 +539,7 @@ CASES = json.loads((EXAMPLES / "cases.json").read_text())
 def runner(language):
     """How to run a file, by hand: the same commands as in runtime.yaml."""
     return {
-        "python": ["python3 {file}"], "javascript": ["node {file}"], "r": ["Rscript {file}"], "bash": ["bash {file}"],
+        "python": ["python3 {file}"], "javascript": ["node {file}"], "r": ["Rscript {file}"], "bash": ["bash {file}"], "ruby": ["ruby {file}"], "php": ["php {file}"],
         "typescript": ["esbuild {file} --bundle --platform=node --format=esm --log-level=warning --outfile={stem}.mjs", "node {stem}.mjs"],
         "java": ["javac -d . {file}", "java -cp . {stem}"], "c": ["gcc -std=gnu17 -O2 -Wall -Werror -o program {file} -lm", "./program"],
         "cpp": ["g++ -std=gnu++17 -O2 -Wall -Werror -o program {file}", "./program"],
@@ -557,4 +559,5 @@ def test_examples_print_what_they_should(tmp_path, case):
 
 
 def test_every_language_has_an_example():
-    assert {case["language"] for case in CASES} == {path.parent.name for path in RUNTIMES.glob("*/runtime.yaml")}
+    programs = {path.parent.name for path in RUNTIMES.glob("*/runtime.yaml") if "\nrun:" in path.read_text()}
+    assert {case["language"] for case in CASES} == programs

@@ -214,8 +214,8 @@ def test_uncaught_errors_are_told(run, language, code, name, value, trace, exit_
 
 @pytest.mark.parametrize("language, code", [
     ("python", "try:\n    1/0\nexcept ZeroDivisionError:\n    raise SystemExit(3)"), ("javascript", "try { x } catch { process.exit(3) }"),
+    ("typescript", "try { throw 1 as any } catch (e: unknown) { process.exit(3) }"),
     ("ruby", "begin; raise 'a'; rescue; exit 3; end"), ("php", "<?php try { throw new Exception; } catch (Exception $e) { exit(3); }"),
-    ("python", "try:\n    1/0\nexcept ZeroDivisionError:\n    raise SystemExit(3)"), ("javascript", "try { x } catch { process.exit(3) }"), ("typescript", "try { throw 1 as any } catch (e: unknown) { process.exit(3) }"),
     ("r", "tryCatch(stop('a'), error = function(e) quit(status = 3))"), ("java", java("try { throw new Exception(); } catch (Exception e) { System.exit(3); }")),
     ("cpp", cpp("try { throw 1; } catch (...) { return 3; }"))])
 def test_caught_errors_are_the_programs_own_business(run, language, code):
@@ -305,7 +305,8 @@ def test_several_files(run, language, files):
 
 
 @pytest.mark.parametrize("language, name, entry, other", [
-    ("python", "py", "print('entry')", "print('other')"), ("javascript", "js", "console.log('entry')", "console.log('other')"), ("typescript", "ts", "console.log('entry' as string)", "console.log('other')"),
+    ("python", "py", "print('entry')", "print('other')"), ("javascript", "js", "console.log('entry')", "console.log('other')"),
+    ("typescript", "ts", "console.log('entry' as string)", "console.log('other')"),
     ("bash", "sh", "echo entry", "echo other"), ("r", "R", "cat('entry\\n')", "cat('other\\n')"),
     ("ruby", "rb", "puts 'entry'", "puts 'other'"), ("php", "php", "<?php echo \"entry\\n\";", "<?php echo 'other';")])
 def test_an_entry_file(run, language, name, entry, other):

@@ -55,10 +55,10 @@ class Fork:
 
 
 class ForkServer:
-    def __init__(self, argv, cwd, env, main=None, freeze="flat", image=""):
+    def __init__(self, argv, cwd, env, main=None, freeze="flat", image="", preload=()):
         self.socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.log = tempfile.TemporaryFile()
-        settings = {"LD_PRELOAD": str(LIBRARY), "RETORT_PARK": "/retort/park", "RETORT_GO": "/retort/go", "TEST_FREEZE": freeze,
+        settings = {"LD_PRELOAD": ":".join(map(str, [LIBRARY, *preload])), "RETORT_PARK": "/retort/park", "RETORT_GO": "/retort/go", "TEST_FREEZE": freeze,
                     "TEST_IMAGE": image, "TEST_SOCKET": str(other.fileno())} | ({"RETORT_MAIN": main} if main else {})
         null = os.open("/dev/null", os.O_RDWR)
 

@@ -28,10 +28,11 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { FOLDER = 4, STRINGS, GIVEN };
+enum { FOLDER = 4, STRINGS, GIVEN, KEPT_FROM = 200 };
 
 static char park_path[64], go_path[64], main_path[64], why[RT_POOL_WHY];
 static int server_socket = -1, main_fd = -1, strings = -1;
+static int kept[FOLDER]; /* what 0 to 3 are to be at RETORT_GO: until then the interpreter may use them otherwise */
 static bool parked, in_child;
 
 int EXPORT open(const char *path, int flags, ...);
@@ -113,8 +114,10 @@ static void begin_child(const int fds[GIVEN]) {
         in_child = true;
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)close(server_socket);
-        for (int i = 0; i < 4; i++)
+        for (int i = 0; i < FOLDER; i++) {
+                kept[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, KEPT_FROM);
                 (void)dup2(fds[i], i);
+        }
         (void)!fchdir(fds[FOLDER]);
         strings = fds[STRINGS];
         for (int i = 0; i <= FOLDER; i++)
@@ -167,6 +170,10 @@ static int go(void) {
         struct stat about;
         if (!in_child || fstat(strings, &about) < 0)
                 return -1;
+        for (int i = 0; i < FOLDER; i++) {
+                (void)dup2(kept[i], i);
+                (void)close(kept[i]);
+        }
         size_t size = (size_t)about.st_size;
         char *text = mmap(NULL, size, PROT_READ, MAP_SHARED, strings, 0);
         if (text == MAP_FAILED)

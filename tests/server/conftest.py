@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -167,6 +168,17 @@ class Server:
     def ws(self, path, key=True, protocol=None, **headers):
         return WebSocket(self.port, path, self.headers(key, **headers), protocol)
 
+    def context(self, language="toy", key=True, **fields):
+        """An open context: the path of its routes."""
+        answer = self.post("/v1/contexts", {"language": language, **fields}, key=key)
+        assert answer.status == 201, answer
+        return answer.headers["Location"]
+
+    def cell(self, context, code, key=True, headers=None, **fields):
+        answer = self.post(f"{context}/cells", {"code": code, **fields}, key=key, **(headers or {}))
+        assert answer.status == 200, answer
+        return answer.json
+
     def running(self):
         return self.get("/v1/status").json["slots_busy"]
 
@@ -316,6 +328,27 @@ def hooks():
     one = Hooks()
     yield one
     one.stop()
+
+
+@pytest.fixture(scope="session")
+def with_toy(tmp_path_factory):
+    """The environment of a server that has the toy runtime too, whose runner can be told to do anything."""
+    folder = tmp_path_factory.mktemp("with-toy")
+    for path in (*folder.parents, folder):
+        if path.stat().st_uid == os.geteuid() and len(path.parts) > 2:
+            path.chmod(0o755)
+    shutil.copytree(RUNTIMES, folder / "runtimes", ignore=shutil.ignore_patterns("*.p"))
+    shutil.copytree(ROOT / "tests" / "context" / "runtimes" / "toy", folder / "runtimes" / "toy")
+    return {"RETORT_RUNTIMES": str(folder / "runtimes")}
+
+
+@pytest.fixture(scope="session")
+def holder(tmp_path_factory, with_toy):
+    """One server for all tests of contexts that leave nothing behind."""
+    one = Server(tmp_path_factory.mktemp("holder"), "--set", "quotas.requests_per_minute=0", "--set", "quotas.contexts=0", env=with_toy)
+    yield one
+    assert one.stop() == 0
+    check_sanitizers(one)
 
 
 @pytest.fixture

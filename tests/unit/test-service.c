@@ -125,6 +125,10 @@ static void config_checks_what_belongs_together(void **state) {
         refused("auth: {jwt_secret: short}\n", "at least 32 bytes, not 5");
         refused("server: {tls_key: k.pem}\n", "belong together; server.tls_certificate is empty");
         refused("engine: {slots: 129}\n", "at most 128");
+        refused("contexts: {max: 1025}\n", "at most 1024");
+        refused("contexts: {lifetime: 25h}\n", "contexts.lifetime may be 1ms to 24h");
+        refused("contexts: {idle: 2h, lifetime: 1h}\n", "contexts.idle may be 1ms to contexts.lifetime");
+        refused("contexts: {memory: 1KiB}\n", "contexts.memory must be at least 1MiB");
         struct rt_config *config = NULL;
         assert_int_equal(read_text("auth: {required: false}\nserver: {listen: ['[::1]:80', 'unix:/x']}\n", NULL, &config, NULL), 0);
         rt_config_free(config);
@@ -225,6 +229,8 @@ static void keys_refuse_wrong_orders(void **state) {
         assert_string_equal(key, "");
         assert_int_equal(rt_scopes_parse("run,jobs,admin,metrics", &bits, NULL), 0);
         assert_int_equal(bits, 15);
+        assert_int_equal(rt_scopes_parse("contexts", &bits, NULL), 0);
+        assert_int_equal(bits, RT_SCOPE_CONTEXTS);
         rt_store_close(store);
 }
 

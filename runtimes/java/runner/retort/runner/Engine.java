@@ -114,6 +114,9 @@ final class Engine implements ExecutionControl, ExecutionControlProvider {
             throw new InternalException(e.toString());
         }
         outcome = thread.run(cell);
+        if (outcome.thrown instanceof OutOfMemoryError) {
+            Memory.giveBack();
+        }
         if (outcome.thrown instanceof SPIResolutionException) {
             throw new ResolutionException(((SPIResolutionException) outcome.thrown).id(), new StackTraceElement[0]);
         } else if (outcome.thrown != null) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package retort.runner;
 
+import java.lang.reflect.RecordComponent;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -244,6 +245,8 @@ final class Json {
             out.append(isNumber(value.toString()) ? value.toString() : "null");
         } else if (value instanceof Map) {
             writeObject(out, (Map<?, ?>) value, depth);
+        } else if (value instanceof Record) {
+            writeObject(out, components((Record) value), depth);
         } else if (value instanceof Iterable) {
             writeArray(out, (Iterable<?>) value, depth);
         } else if (value.getClass().isArray()) {
@@ -264,6 +267,19 @@ final class Json {
         } catch (Bad e) {
             return false;
         }
+    }
+
+    private static Map<String, Object> components(Record record) {
+        Map<String, Object> all = new LinkedHashMap<>();
+        for (RecordComponent one : record.getClass().getRecordComponents()) {
+            try {
+                one.getAccessor().setAccessible(true);
+                all.put(one.getName(), one.getAccessor().invoke(record));
+            } catch (ReflectiveOperationException | RuntimeException e) {
+                throw new IllegalArgumentException(one.getName() + " of a record cannot be read", e);
+            }
+        }
+        return all;
     }
 
     private static void writeObject(StringBuilder out, Map<?, ?> all, int depth) {

@@ -62,6 +62,7 @@ final class Look {
                 // Those of a fitting type come first.
                 all.stream().filter(Suggestion::matchesType).map(Suggestion::continuation).forEach(matches::add);
                 all.stream().map(Suggestion::continuation).forEach(matches::add);
+                matches.removeIf(match -> match.startsWith("$JShell$") || match.startsWith("REPL"));
                 break;
             }
         }

@@ -7,24 +7,35 @@ import java.util.function.Supplier;
 final class Memory {
     /** Given back when the heap is full, so that what must be done can be, and the next cell compiled. */
     private static final int RESERVE = 8 << 20;
+    private static final int PLENTY = 4 * RESERVE;
     private static final int TRIES = 50;
     private static final int PAUSE_MS = 100;
     private static final int EXIT_FULL = 1;
     private static byte[] reserve;
+    private static boolean wasFull;
 
     private Memory() {
     }
 
     /** Where there is plenty. */
     static void setAside() {
-        Runtime runtime = Runtime.getRuntime();
-        if (reserve == null && runtime.maxMemory() - runtime.totalMemory() + runtime.freeMemory() > 4 * RESERVE) {
-            reserve = new byte[RESERVE];
+        if (reserve == null && wasFull && room() < PLENTY) {
+            System.gc(); // what filled it may have been let go
         }
+        if (reserve == null && room() >= PLENTY) {
+            reserve = new byte[RESERVE];
+            wasFull = false;
+        }
+    }
+
+    private static long room() {
+        Runtime runtime = Runtime.getRuntime();
+        return runtime.maxMemory() - runtime.totalMemory() + runtime.freeMemory();
     }
 
     static void giveBack() {
         reserve = null;
+        wasFull = true;
     }
 
     /** Does what can be done again from its beginning until there is memory for it. There is none for long: the process ends. */

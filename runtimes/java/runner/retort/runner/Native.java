@@ -33,6 +33,8 @@ final class Native {
 
     static native int enter(long path);
 
+    static native int setenv(long name, long value);
+
     static native void expect(long cell);
 
     static native void rest();
@@ -62,13 +64,29 @@ final class Native {
         UNSAFE.copyMemory(null, from, to, BYTES + at, size);
     }
 
+    /** As C has texts; null is no address. */
+    private static long text(String text) {
+        byte[] bytes = text == null ? null : (text + "\0").getBytes(StandardCharsets.UTF_8);
+        return bytes == null ? 0 : memory(bytes, bytes.length);
+    }
+
     static int changeDirectory(String path) {
-        byte[] text = (path + "\0").getBytes(StandardCharsets.UTF_8);
-        long at = memory(text, text.length);
+        long at = text(path);
         try {
             return enter(at);
         } finally {
             UNSAFE.freeMemory(at);
+        }
+    }
+
+    static void changeVariable(String name, String value) {
+        long at = text(name);
+        long valueAt = text(value);
+        try {
+            setenv(at, valueAt);
+        } finally {
+            UNSAFE.freeMemory(at);
+            UNSAFE.freeMemory(valueAt);
         }
     }
 }

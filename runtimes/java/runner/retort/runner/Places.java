@@ -13,7 +13,8 @@ import jdk.jshell.SourceCodeAnalysis.SnippetWrapper;
 /** Where in which cell a frame of one of JShell's classes is: what is asked for one stack trace. Any thread may ask. */
 final class Places implements UnaryOperator<StackTraceElement> {
     private static final String PACKAGE = "REPL.";
-    private static final Pattern WRAPPER = Pattern.compile("REPL[.][$]JShell[$][0-9]+[A-Z]*[$.]?");
+    private static final Pattern WRAPPER = Pattern.compile("REPL[.][$]JShell[$][0-9]+[A-Z]*[$.]?([$]JShell[$]anonymous[$](?=[$]))?");
+    private static final int LINES_AROUND = 4;
 
     private final Session session;
     private final Map<String, List<Snippet>> byClass = new HashMap<>();
@@ -41,7 +42,7 @@ final class Places implements UnaryOperator<StackTraceElement> {
                 SnippetWrapper wrapper = session.analysis.wrapper(snippet);
                 Session.Origin origin = session.originOf(snippet);
                 file = origin.cell.name;
-                int at = sourceOf(wrapper, frame.getLineNumber());
+                int at = sourceNear(wrapper, frame.getLineNumber());
                 if (at >= 0) {
                     line = origin.cell.lineOf(origin.at + at);
                     break;
@@ -63,6 +64,18 @@ final class Places implements UnaryOperator<StackTraceElement> {
             outer = outer.substring(0, outer.lastIndexOf('$'));
         }
         return byClass.getOrDefault(outer, List.of());
+    }
+
+    /** JShell may begin a statement on one line, and put what is the program's on the next. */
+    private static int sourceNear(SnippetWrapper wrapper, int line) {
+        int at = -1;
+        for (int i = line; i > 0 && i < line + LINES_AROUND && at < 0; i++) {
+            at = sourceOf(wrapper, i);
+        }
+        for (int i = line - 1; i > line - LINES_AROUND && at < 0; i--) {
+            at = sourceOf(wrapper, i);
+        }
+        return at;
     }
 
     /** What of a snippet's source is in that line of the wrapper's; less than 0: nothing. */

@@ -69,6 +69,11 @@ final class Session {
         analysis = shell.sourceCodeAnalysis();
         indexingHeld = holdIndexing(true);
         pruner = Pruner.of(shell);
+        try { // a program's first thread has no number 1 because JShell has one
+            Native.TRUSTED.findStaticSetter(Thread.class, "threadInitNumber", int.class).invokeExact(0);
+        } catch (Throwable e) {
+            // Then it has.
+        }
     }
 
     /** JShell lists all packages of the JDK for completion, in a second's work of its own thread: not before somebody wants it. */

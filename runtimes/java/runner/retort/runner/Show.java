@@ -59,7 +59,7 @@ final class Show {
             // What is no JSON is not so before it is in a message.
             return Json.read(value instanceof CharSequence ? value.toString() : Json.write(value));
         } catch (Json.Bad e) {
-            throw new IllegalArgumentException(mime + ": no JSON: " + e.getMessage(), e);
+            throw new IllegalArgumentException(mime + ": no JSON: " + e.getMessage());
         }
     }
 

@@ -21,7 +21,7 @@ final class Surroundings {
         environment = environment();
     }
 
-    /** The map behind System.getenv(), which child processes are given copies of. */
+    /** The map behind System.getenv(), which child processes whose environment is changed are given copies of. */
     @SuppressWarnings("unchecked")
     private static Map<String, String> environment() throws Throwable {
         Class<?> type = Class.forName("java.util.Collections$UnmodifiableMap");
@@ -32,12 +32,18 @@ final class Surroundings {
     Map<String, String> change(Map<String, String> variables) {
         Map<String, String> before = new HashMap<>();
         variables.forEach((name, value) -> {
+            if (name.isEmpty() || name.indexOf('=') >= 0 || name.indexOf('\0') >= 0 || value != null && value.indexOf('\0') >= 0) {
+                throw new IllegalArgumentException("no variable can be named " + name + ", or have this value");
+            }
+        });
+        variables.forEach((name, value) -> {
             before.put(name, environment.get(name));
             if (value == null) {
                 environment.remove(name);
             } else {
                 environment.put(name, value);
             }
+            Native.changeVariable(name, value);
         });
         return before;
     }
@@ -69,10 +75,13 @@ final class Surroundings {
     }
 
     /**
-     * Exit goes another way: hook is asked first, on the thread that calls System.exit, and may throw ThreadDeath, which the JVM (17) passes
-     * on. Where it does not, the process ends.
+     * Exit goes another way: hook is asked first, on the thread that calls System.exit, and may throw ThreadDeath, which the JVM passes
+     * on up to Java 19. Later ones end, with the code that the program gave.
      */
     static void onExit(Runnable hook) throws Throwable {
+        if (Runtime.version().feature() >= 20) {
+            return;
+        }
         Class<?> shutdown = Class.forName("java.lang.Shutdown");
         Native.TRUSTED.findStatic(shutdown, "add", MethodType.methodType(void.class, int.class, boolean.class, Runnable.class))
                 .invoke(0, false, hook);

@@ -13,7 +13,7 @@ import java.util.regex.Pattern;
  */
 final class Trace {
     private static final Pattern OURS = Pattern.compile("retort[.](runner[.].*|Display)");
-    private static final Pattern LAMBDA = Pattern.compile("lambda[$]do_it[$]+[0-9]+");
+    private static final Pattern LAMBDA = Pattern.compile("lambda[$]do_it[$](Aux)?[$]*[0-9]+");
     private static final Pattern VERSION = Pattern.compile("@[0-9][^/(]*/"); // of a module; not always there
     private static final int TEXT_MAX = 1 << 20;
 
@@ -75,7 +75,8 @@ final class Trace {
         }
         for (int i = 0; i <= last; i++) {
             StackTraceElement place = places.apply(frames[i]);
-            if (place != null || !isOurs(frames, i)) {
+            boolean twice = i > 0 && frames[i - 1].getMethodName().equals("do_it$Aux") && frames[i].getMethodName().equals("do_it$");
+            if (!twice && (place != null || !isOurs(frames, i))) {
                 out.append(indent).append("\tat ").append(place == null ? VERSION.matcher(frames[i].toString()).replaceFirst("/") : say(place)).append('\n');
             }
         }
@@ -97,8 +98,10 @@ final class Trace {
     private static String say(StackTraceElement place) {
         String type = place.getClassName();
         String method = place.getMethodName();
-        if (method.equals("do_it$") || LAMBDA.matcher(method).matches()) {
-            method = method.equals("do_it$") ? "" : "lambda";
+        if (LAMBDA.matcher(method).matches()) {
+            method = "lambda";
+        } else if (method.startsWith("do_it$")) {
+            method = "";
         }
         String file = place.getFileName() + (place.getLineNumber() > 0 ? ":" + place.getLineNumber() : "");
         return type + (type.isEmpty() || method.isEmpty() ? "" : ".") + method + "(" + file + ")";
