@@ -15,7 +15,7 @@
 
 #include "runner.h"
 
-enum { STATUS_BITS = 0xff, BY_SIGINT = 128 + SIGINT, PROTOCOL = 3 };
+enum { STATUS_BITS = 0xff, BY_SIGINT = 128 + SIGINT, PROTOCOL = 3, DEEPEST = 5000 };
 
 struct runner runner = { .saved_in = -1 };
 
@@ -320,6 +320,7 @@ static int retort_runner_builtin(WORD_LIST *list) {
         parse_and_execute_level = 0;
         startup_state = 0;
         expand_aliases = 1;
+        funcnest_max = DEEPEST; /* FUNCNEST says otherwise; the end of the stack is the end of the shell */
         (void)unbind_variable("BASH_EXECUTION_STRING");
         (void)unbind_variable("LD_PRELOAD");
         struct builtin *self = builtin_address_internal("retort_runner", 0);

@@ -53,7 +53,7 @@ extern volatile int last_command_exit_value;
 extern volatile int interrupt_state;
 extern int parse_and_execute_level, startup_state, array_needs_making, expand_aliases, job_control, subshell_environment;
 extern int loop_level, continuing, breaking, funcnest, executing_list, comsub_ignore_return, return_catch_flag, wait_intr_flag;
-extern int variable_context, sourcelevel;
+extern int variable_context, sourcelevel, funcnest_max;
 extern pid_t last_made_pid, dollar_dollar_pid;
 extern volatile pid_t last_asynchronous_pid;
 extern char *trap_list[];

@@ -146,7 +146,8 @@ class Cells:
         handler = signal.getsignal(signal.SIGINT)
         if handler is not on_interrupt:
             signal.signal(signal.SIGINT, on_interrupt)
-        self._program_handler = None if handler is on_interrupt else handler
+        debugger = type(getattr(handler, "__self__", None)).__module__ in ("pdb", "IPython.core.debugger")  # which forgets to put it back
+        self._program_handler = None if handler is on_interrupt or debugger else handler
 
     # ---- code ----
 

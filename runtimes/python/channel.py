@@ -49,9 +49,9 @@ class Channel:
         self._socket = socket.socket(fileno=self.fd)
         self._raw = io.FileIO(self.fd, "wb", closefd=False)
         self._writer = io.BufferedWriter(self._raw, SMALL)
-        self._chunks, self._descriptors = deque(), []
+        self._chunks, self._descriptors, self._returned = deque(), [], deque()
         self._waiting, self._sending = deque(), False
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()  # held by whoever sends
         self.reading = threading.Lock()  # held by whoever waits for messages
 
     def is_ours(self):
@@ -101,7 +101,7 @@ class Channel:
         raised = None
         while True:
             try:
-                with self._lock:
+                with self.lock:
                     self._waiting.extend(entries)
                     if self._sending:  # a signal handler, in the midst of what is below: that goes on with it
                         return raised
@@ -128,6 +128,8 @@ class Channel:
 
     def receive(self):
         """The next message, None at the end of the stream. Raises what a signal handler raises, and loses nothing by it."""
+        if self._returned:
+            return self._returned.popleft()
         size = SMALL
         while True:
             message, size = self._take(size)
@@ -136,6 +138,10 @@ class Channel:
             if self._chunks and not self._chunks[-1][0]:
                 return None
             self._chunks.extend(map(self._socket.recvmsg, (size,), (socket.CMSG_SPACE(4 * DESCRIPTORS),), (socket.MSG_CMSG_CLOEXEC,)))
+
+    def give_back(self, message):
+        """It was for somebody else."""
+        self._returned.append(message)
 
     def _take(self, size):
         have = sum(len(chunk[0]) for chunk in self._chunks)

@@ -27,7 +27,7 @@
 #define PARK "/retort/park"
 #define GO "/retort/go"
 
-enum { FILE_INPUT = 257, MAX_SCRIPT = 1 << 20, MAX_PROGRAM = 8 << 20, WORDS_FD = 30, CODE_FLUSH_FAILED = 120, MAX_SEEDS = 4, SEED_BYTES = 624 * 4 };
+enum { FILE_INPUT = 257, MAX_SCRIPT = 1 << 20, MAX_PROGRAM = 8 << 20, WORDS_FD = 30, CODE_FLUSH_FAILED = 120, MAX_SEEDS = 4, SEED_BYTES = 624 * 4, LARGE = 1 << 20, SETTLINGS = 100 };
 
 /* name, result, parameters */
 #define PYTHON(X)                                                                                                      \
@@ -254,6 +254,14 @@ static bool is_usual(void *script, void *told) {
                lseek(0, 0, SEEK_CUR) >= 0;
 }
 
+/* What the allocator puts off until somebody wants much: each fork would write to free chunks all over the heap. */
+static void settle_heap(void) {
+        for (int i = 0; i < SETTLINGS; i++) { /* it looks at 10,000 chunks at once */
+                void *volatile wanted = malloc(LARGE);
+                free(wanted);
+        }
+}
+
 static int frozen_main(int argc, char **argv, char **env) {
         int read_end;
         (void)env;
@@ -275,6 +283,7 @@ static int frozen_main(int argc, char **argv, char **env) {
         if (!call(script, "ready", "(s)", (void *)(uintptr_t)path, NULL))
                 tell_why(read_end);
         find_seeds(script);
+        settle_heap();
         (void)close(words);
         (void)close(read_end);
 

@@ -92,9 +92,10 @@ class Inputs:
             if session.current != number:
                 return None
         try:
-            if session.current != number:
-                return None
-            session.send({"type": "input_request", "id": number, "prompt": prompt, "password": password})
+            with session.channel.lock:  # not after the cell's last words
+                if session.current != number:
+                    return None
+                session.send({"type": "input_request", "id": number, "prompt": prompt, "password": password})
             return self._answer(number, main)
         finally:
             session.channel.reading.release()
@@ -108,5 +109,9 @@ class Inputs:
             message = session.channel.receive()
             if message is None or message.get("type") == "shutdown":
                 session.leave()
-            if message.get("type") == "input" and message.get("id") == number:
+            kind = message.get("type")
+            if kind == "input" and message.get("id") == number:
                 return None if message.get("eof") else str(message.get("text", ""))
+            if kind not in ("input", "interrupt"):  # the cell is over
+                session.channel.give_back(message)
+                return None

@@ -93,13 +93,14 @@ class Session:
     # ---- output ----
 
     def flush(self):
-        """Writes out what Python (and the C library, where it may have been used) buffers for 1 and 2. Never raises."""
+        """Writes out what Python (and the C library, where it may have been used) buffers for 1 and 2."""
         now = (sys.stdout, sys.stderr)
         for stream in self._streams if now == self._streams else (*now, *self._streams):
             try:
                 stream.flush()
-            except Exception:  # it is closed, or the program's own
-                pass
+            except Exception as error:  # it is closed, or the program's own
+                if isinstance(error, OSError) and error.errno is None:  # TimeoutError, of a signal handler
+                    raise
         if self._flush_c is None and "ctypes" in sys.modules:
             self._find_c()
         if self._flush_c:
@@ -128,15 +129,16 @@ class Session:
         if self._collected is not None and threading.current_thread() is threading.main_thread():
             self._collected.append((data, metadata, name))
             return
-        if self.current is None:
-            if len(self._late) < MOST_LATE:
-                self._late.append((data, metadata, name, update))
-            return
-        text = items.encode(self.current, data, metadata, main, name, update)
-        if text is not None:
-            self.flush()
-            self._write_mark()
-            self.channel.send(text)
+        with self.channel.lock:  # not after the cell's last words
+            if self.current is None:
+                if len(self._late) < MOST_LATE:
+                    self._late.append((data, metadata, name, update))
+                return
+            text = items.encode(self.current, data, metadata, main, name, update)
+            if text is not None:
+                self.flush()
+                self._write_mark()
+                self.channel.send(text)
 
     @contextlib.contextmanager
     def collecting(self):
@@ -152,8 +154,9 @@ class Session:
         try:
             if os.path.samestat(os.fstat(1), self._pipe):
                 os.write(1, self._mark)
-        except OSError:
-            pass
+        except OSError as error:
+            if error.errno is None:  # TimeoutError, of a signal handler
+                raise
 
     # ---- a cell ----
 
@@ -206,9 +209,10 @@ class Session:
     def _end_cell(self, error, silent, plainly):
         if self._ending is None:
             self._ending = iter([self.channel.entry(text) for text in self._last_words(error, silent, plainly)])
-        self.flush()
-        self.channel.send_all(self._ending)
-        self.current = None
+        with self.channel.lock:
+            self.flush()
+            self.channel.send_all(self._ending)
+            self.current = None
 
     def _last_words(self, error, silent, plainly):
         number, shell_ = self.current, self.shell

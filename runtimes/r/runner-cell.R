@@ -139,11 +139,12 @@ begin_cell <- function(formats) {
   begin_pages(formats)
 }
 
-begin <- function() {
+# Before anything is run; an R that is to be frozen does it once for all its forks.
+prepare <- function() {
   replace_all()
   attach(displays, name = "retort", pos = length(search()) - 1, warn.conflicts = FALSE)
-  options(pager = page, jupyter.base_display_func = publish_mimebundle, device = open_device,
-          jupyter.plot_mimetypes = NULL, menu.graphics = FALSE, help_type = "text")
+  options(pager = page, jupyter.base_display_func = publish_mimebundle, device = open_device, menu.graphics = FALSE, help_type = "text")
   begin_hooks()
-  globalCallingHandlers(error = on_error, interrupt = on_interrupt)
 }
+
+listen <- function() globalCallingHandlers(error = on_error, interrupt = on_interrupt)

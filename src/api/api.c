@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/agentbay.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
@@ -19,6 +20,7 @@ struct rt_api {
         struct rt_service *service;
         struct rt_http *http;
         struct rt_offload *offload;
+        struct rt_agentbay *agentbay;
         char *certificate;
         char *key;
 };
@@ -98,15 +100,19 @@ static void handle(struct rt_exchange *x, const struct rt_route *route) {
 }
 
 static void route_to(struct rt_exchange *x) {
-        static const struct rt_face *const faces[] = { &rt_face_native, &rt_face_runtime };
+        const struct {
+                const struct rt_face *face;
+                bool enabled;
+        } faces[] = { { &rt_face_native, true }, { &rt_face_runtime, x->config->runtime_face_enabled },
+                      { &rt_face_agentbay, x->config->agentbay_face_enabled } };
         const struct rt_route *route = NULL;
         bool other_method = false;
         for (size_t i = 0; i < RT_LEN(faces) && !route; i++) {
-                if (faces[i] == &rt_face_runtime && !x->config->runtime_face_enabled)
+                if (!faces[i].enabled)
                         continue;
-                route = find_route(x, faces[i], &other_method);
+                route = find_route(x, faces[i].face, &other_method);
                 if (route)
-                        x->face = faces[i];
+                        x->face = faces[i].face;
         }
         if (!route && other_method)
                 rt_exchange_refuse(x, 405, "method-not-allowed", "this path is served for other methods");
@@ -124,7 +130,8 @@ static void on_request(struct rt_http_request *http, void *userdata) {
                 return;
         }
         rt_http_hold(http);
-        *x = (struct rt_exchange){ .api = api, .service = api->service, .config = rt_service_config(api->service), .http = http };
+        *x = (struct rt_exchange){ .api = api, .service = api->service, .config = rt_service_config(api->service), .http = http,
+                                   .agentbay = api->agentbay };
         atomic_init(&x->references, 1);
         rt_http_set_data(http, x, rt_exchange_free);
         route_to(x);
@@ -171,6 +178,8 @@ int rt_api_open(struct rt_api **ret_api, struct rt_service *service, const int *
         if (r == 0)
                 r = rt_offload_open(&api->offload, err);
         if (r == 0)
+                r = rt_agentbay_open(&api->agentbay, err);
+        if (r == 0)
                 r = rt_http_open(&api->http, &http, err);
         if (r < 0) {
                 rt_api_close(api, 0);
@@ -194,6 +203,7 @@ void rt_api_close(struct rt_api *api, unsigned deadline_ms) {
         if (api->http)
                 rt_http_close(api->http, deadline_ms);
         rt_offload_close(api->offload);
+        rt_agentbay_close(api->agentbay);
         free(api->certificate);
         free(api->key);
         free(api);

@@ -17,6 +17,7 @@
 #include "service/service.h"
 
 struct rt_api;
+struct rt_agentbay; /* api/agentbay.h */
 
 enum { RT_ROUTE_PARAMETERS = 4, RT_ROUTE_OPEN = 0 };
 
@@ -26,6 +27,7 @@ struct rt_exchange {
         const struct rt_config *config;
         struct rt_http_request *http;
         const struct rt_face *face;
+        struct rt_agentbay *agentbay; /* the AgentBay face's sessions */
         struct rt_caller caller;
         const char *parameters[RT_ROUTE_PARAMETERS]; /* what stood for {..} in the path, in order */
         struct rt_arena arena;
@@ -58,6 +60,7 @@ struct rt_face {
 
 extern const struct rt_face rt_face_native;  /* api/native.c: /v1, and /healthz, /readyz, /metrics, /openapi.json */
 extern const struct rt_face rt_face_runtime; /* api/runtime.c: /api, /ws/execute */
+extern const struct rt_face rt_face_agentbay; /* api/agentbay.c: POST /, /agentbay */
 
 /* Serves the service by its configuration. *ret_api is ended with rt_api_close. listen_fds as in struct rt_http_config. */
 int rt_api_open(struct rt_api **ret_api, struct rt_service *service, const int *listen_fds, size_t n_listen_fds,

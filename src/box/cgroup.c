@@ -18,7 +18,7 @@
 
 /* ---- the files, in both versions ---- */
 
-enum file { MEMORY_MAX, SWAP_MAX, MEMORY_PEAK, MEMORY_NOW, OOM_KILLS, PIDS_MAX, PIDS_NOW, PIDS_PEAK, PIDS_REFUSED, CPU_ALL,
+enum file { MEMORY_MAX, SWAP_MAX, MEMORY_PEAK, MEMORY_NOW, MEMORY_SHARED, OOM_KILLS, PIDS_MAX, PIDS_NOW, PIDS_PEAK, PIDS_REFUSED, CPU_ALL,
             CPU_USER, CPU_SYSTEM, N_FILES };
 _Static_assert((int)N_FILES <= (int)RT_CGROUP_FILES, "struct rt_cgroup has room for every file");
 
@@ -36,6 +36,7 @@ static const struct file_spec specs[N_FILES] = {
         [SWAP_MAX] = { RT_CG_MEMORY, { 0, "memory.memsw.limit_in_bytes", "memory.swap.max" }, { 0 }, { 0 }, true, true },
         [MEMORY_PEAK] = { RT_CG_MEMORY, { 0, "memory.max_usage_in_bytes", "memory.peak" }, { 0 }, { 0, 1, 1 }, true, true },
         [MEMORY_NOW] = { RT_CG_MEMORY, { 0, NULL, "memory.current" }, { 0 }, { 0, 1, 1 }, true, false },
+        [MEMORY_SHARED] = { RT_CG_MEMORY, { 0, "memory.stat", NULL }, { 0, "shmem", NULL }, { 0, 1, 1 }, true, false },
         [OOM_KILLS] = { RT_CG_MEMORY, { 0, "memory.oom_control", "memory.events" }, { 0, "oom_kill", "oom_kill" },
                         { 0, 1, 1 }, false, false },
         [PIDS_MAX] = { RT_CG_PIDS, { 0, "pids.max", "pids.max" }, { 0 }, { 0 }, false, true },
@@ -332,6 +333,10 @@ void rt_cgroup_remove(const struct rt_cgroup_base *base, unsigned slot) {
 }
 
 /* ---- the keeper's side ---- */
+
+uint64_t rt_cgroup_shared_bytes(const struct rt_cgroup *cgroup) {
+        return cgroup->version == 1 ? read_number(cgroup, MEMORY_SHARED) : 0;
+}
 
 int rt_cgroup_renew(struct rt_cgroup *cgroup, struct retort_error *err) {
         if (cgroup->version != 2) {

@@ -32,7 +32,7 @@ struct rt_cgroup_base {
 void rt_cgroup_base_open(struct rt_cgroup_base *base, uint32_t disable, uid_t frozen_uid, struct rt_box_isolation *isolation);
 void rt_cgroup_base_close(struct rt_cgroup_base *base);
 
-enum { RT_CGROUP_FILES = 12 };
+enum { RT_CGROUP_FILES = 13 };
 
 /* One slot's group. Zero is not valid: use RT_CGROUP_NONE. */
 struct rt_cgroup {
@@ -84,3 +84,5 @@ int rt_cgroup_forks_fd(const struct rt_cgroup *cgroup);
 uint64_t rt_cgroup_processes(const struct rt_cgroup *cgroup);
 /* CPU time only: cheap enough to ask often. */
 uint64_t rt_cgroup_cpu_ns(const struct rt_cgroup *cgroup);
+/* v1: files in memory that are charged to the group, whoever has them open; v2, where groups are made anew: 0. */
+uint64_t rt_cgroup_shared_bytes(const struct rt_cgroup *cgroup);

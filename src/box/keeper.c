@@ -20,6 +20,8 @@
 #include "box/plan.h"
 #include "box/root.h"
 
+enum { MOST_LEFT = 1 << 20 };
+
 static void send_failure(struct rt_keeper *k, const struct retort_error *err) {
         struct rt_wire_message message = { .op = RT_FAIL };
         message.fail.code = err->code;
@@ -107,6 +109,8 @@ static int renew(struct rt_keeper *k, enum rt_start how, struct retort_error *er
                 rt_keeper_private_remove(k);
                 r = rt_keeper_private_make(k, err);
         }
+        if (r == 0 && k->used && rt_cgroup_shared_bytes(&k->cgroup) > MOST_LEFT) /* in flight in a socket, say; the next guest would pay */
+                return rt_fail(err, RETORT_E_SYSTEM, "memory of the slot's guest is held elsewhere");
         k->used = k->used && r < 0;
         k->n_steps = 0;
         return r < 0 ? r : rt_keeper_arm(k, how, err);

@@ -20,7 +20,7 @@ int rt_context_box_open(struct retort_engine *engine, int kind, struct rt_contex
         struct rt_context_box *box = calloc(1, sizeof *box);
         if (!box)
                 return rt_fail_nomem(err);
-        *box = (struct rt_context_box){ .engine = engine, .kind = kind, .control = -1, .n_contexts = 1 };
+        *box = (struct rt_context_box){ .engine = engine, .kind = kind, .control = -1, .n_contexts = 1, .n_holders = 1 };
         int r = rt_engine_slot_lend(engine, kind, &box->slot, ret_start, err);
         if (r < 0) {
                 free(box);
@@ -32,6 +32,7 @@ int rt_context_box_open(struct retort_engine *engine, int kind, struct rt_contex
         box->opened_ns = box->touched_ns = rt_now_ns();
         rt_engine_new_id(box->id);
         (void)pthread_mutex_init(&box->lock, NULL);
+        (void)pthread_mutex_init(&box->asking, NULL);
         *ret_box = box;
         return 0;
 }
@@ -70,7 +71,7 @@ static void ended(struct rt_context_box *box) {
                 return;
         box->ended = true;
         box->odd |= box->report.ended_by == RT_END_LOST || box->report.ended_by == RT_END_DENIED;
-        box->control = rt_close(box->control);
+        (void)shutdown(box->control, SHUT_RDWR); /* who waits for its answer need not any more */
         give_back(box);
 }
 
@@ -116,20 +117,38 @@ void rt_context_box_leave(struct rt_context_box *box) {
         if (last)
                 finish(box);
         (void)pthread_mutex_unlock(&box->lock);
+        rt_context_box_drop(box);
+}
+
+struct rt_context_box *rt_context_box_hold(struct rt_context_box *box) {
+        (void)pthread_mutex_lock(&box->lock);
+        box->n_holders++;
+        (void)pthread_mutex_unlock(&box->lock);
+        return box;
+}
+
+void rt_context_box_drop(struct rt_context_box *box) {
+        (void)pthread_mutex_lock(&box->lock);
+        bool last = --box->n_holders == 0;
+        (void)pthread_mutex_unlock(&box->lock);
         if (!last)
                 return;
+        (void)rt_close(box->control);
         (void)pthread_mutex_destroy(&box->lock);
+        (void)pthread_mutex_destroy(&box->asking);
         free(box);
 }
 
-void rt_context_box_why(const struct rt_context_box *box, char *text, size_t size) {
+void rt_context_box_why(struct rt_context_box *box, char *text, size_t size) {
         const char *words[] = { [RT_END_EXIT] = "its first process ended", [RT_END_WALL] = "its time was over",
                                 [RT_END_CPU] = "it used more CPU time than it may", [RT_END_MEMORY] = "it needed more memory than it may",
                                 [RT_END_PROCESSES] = "it wanted more processes than it may",
                                 [RT_END_DENIED] = "it made a system call that guests are refused", [RT_END_KILLED] = "it was ended",
                                 [RT_END_LOST] = "its box was lost" };
+        (void)pthread_mutex_lock(&box->lock);
         bool idle = box->report.ended_by == RT_END_WALL && !box->spans;
         (void)snprintf(text, size, "%s", idle ? "nobody used it for its idle time, or its lifetime was over" : words[box->report.ended_by]);
+        (void)pthread_mutex_unlock(&box->lock);
 }
 
 /* ---- the supervisor ---- */
@@ -177,13 +196,18 @@ int rt_context_box_ask(struct rt_context_box *box, struct rt_ask ask, const char
         ask.n_texts = (text != NULL) + (other != NULL);
         if (ret_fd)
                 *ret_fd = -1;
+        (void)pthread_mutex_lock(&box->asking);
         (void)pthread_mutex_lock(&box->lock);
-        int got = box->ended ? -1 : exchange(box->control, parts, RT_LEN(parts), fds, n_fds, &answer, ret_fd);
+        bool ended = box->ended;
+        (void)pthread_mutex_unlock(&box->lock);
+        int got = ended ? -1 : exchange(box->control, parts, RT_LEN(parts), fds, n_fds, &answer, ret_fd);
+        (void)pthread_mutex_lock(&box->lock);
         if (got <= 0 && !box->ended) { /* it is nothing without its supervisor */
                 if (got == 0 || !read_end(box, 0))
                         finish(box);
         }
         (void)pthread_mutex_unlock(&box->lock);
+        (void)pthread_mutex_unlock(&box->asking);
         if (got <= 0)
                 return rt_fail(err, RETORT_E_CLOSED, "the context's box has ended");
         if (answer.error) {

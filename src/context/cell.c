@@ -19,7 +19,7 @@
 #include "base/util.h"
 #include "context/inside.h"
 
-enum { NS_PER_MS = 1000000, END_MS = 1000, AGAIN_MS = RETORT_GRACE_MS / 2 };
+enum { NS_PER_MS = 1000000, END_MS = 1000, AGAIN_MS = RETORT_GRACE_MS / 2, MOST_MESSAGES = 256, MOST_LAST = 1000 };
 
 /* Why it is to end before it is done. */
 enum stop { GO_ON, STOP_CANCELLED, STOP_WALL, STOP_CPU, STOP_OUTPUT, STOP_CLOSING, STOP_RUBBISH };
@@ -38,79 +38,10 @@ struct doing {
         unsigned cpus;
         size_t input_at;
         enum stop stop;
-        bool again, killed, done, nomem;
+        bool again, killed, done, nomem, more;
         char status[16];
         int exit_code;
 };
-
-/* ---- what is sent ---- */
-
-static json_t *env_of(const struct retort_cell *cell) {
-        json_t *env = json_object();
-        for (size_t i = 0; i < cell->n_env; i++) {
-                const char *sign = strchr(cell->env[i], '=');
-                if (!sign || sign == cell->env[i])
-                        continue;
-                json_t *name = json_stringn(cell->env[i], (size_t)(sign - cell->env[i]));
-                if (name)
-                        (void)json_object_set_new(env, json_string_value(name), json_string(sign + 1));
-                json_decref(name);
-        }
-        return env;
-}
-
-static json_t *message_of(struct doing *d) {
-        const struct retort_cell *cell = d->cell;
-        struct retort_context *context = d->context;
-        char dir[RT_ASK_MAX_PATH];
-        json_t *message = json_pack("{s:s, s:I, s:s%}", "type", "run", "id", (json_int_t)d->id, "code", cell->code.data ? cell->code.data : "",
-                                    cell->code.size);
-        const char *cwd = cell->cwd ? cell->cwd : context->cwd_pending ? context->cwd : NULL;
-        if (cell->name)
-                (void)json_object_set_new(message, "name", json_string(cell->name));
-        if (cell->n_env)
-                (void)json_object_set_new(message, "env", env_of(cell));
-        if (cwd && rt_context_box_path(context->box, cwd, dir, NULL) == 0)
-                (void)json_object_set_new(message, "cwd", json_string(dir));
-        if (cell->silent)
-                (void)json_object_set_new(message, "silent", json_true());
-        if (cell->n_formats) {
-                json_t *formats = json_array();
-                for (size_t i = 0; i < cell->n_formats; i++)
-                        (void)json_array_append_new(formats, json_string(cell->formats[i]));
-                (void)json_object_set_new(message, "formats", formats);
-        }
-        context->cwd_pending = false;
-        return message;
-}
-
-static int check_text(const char *what, const char *text, size_t size, struct retort_error *err) {
-        return rt_text_is_utf8(text ? text : "", size) ? 0 : rt_fail(err, RETORT_E_INPUT, "%s: not UTF-8", what);
-}
-
-static int check(const struct retort_context *context, const struct retort_cell *cell, struct retort_limits *limits, struct retort_error *err) {
-        static const char *const known[] = { "png", "svg", "jpeg", "pdf" };
-        const struct retort_limits asked = { .wall_ms = cell->wall_ms, .cpu_ms = cell->cpu_ms, .output_bytes = cell->output_bytes };
-        int r = check_text("code", cell->code.data, cell->code.size, err);
-        r = r < 0 ? r : check_text("name", cell->name, cell->name ? strlen(cell->name) : 0, err);
-        r = r < 0 ? r : check_text("cwd", cell->cwd, cell->cwd ? strlen(cell->cwd) : 0, err);
-        if (r == 0 && cell->code.size + cell->stdin_data.size > RETORT_MAX_FILES_BYTES)
-                r = rt_fail(err, RETORT_E_INPUT, "code and stdin are together larger than %u bytes", RETORT_MAX_FILES_BYTES);
-        for (size_t i = 0; i < cell->n_env && r == 0; i++) {
-                const char *sign = strchr(cell->env[i], '=');
-                r = check_text("env", cell->env[i], strlen(cell->env[i]), err);
-                if (r == 0 && (!sign || sign == cell->env[i]))
-                        r = rt_fail(err, RETORT_E_INPUT, "env[%zu] '%s' is not NAME=VALUE", i, rt_text_show(cell->env[i]).text);
-        }
-        for (size_t i = 0; i < cell->n_formats && r == 0; i++) {
-                size_t k = 0;
-                while (k < RT_LEN(known) && strcmp(known[k], cell->formats[i]) != 0)
-                        k++;
-                if (k == RT_LEN(known))
-                        r = rt_fail(err, RETORT_E_INPUT, "formats[%zu] '%s' is none of png, svg, jpeg, pdf", i, rt_text_show(cell->formats[i]).text);
-        }
-        return r < 0 ? r : rt_lang_limits(&asked, &context->limits, &context->engine->ceilings, limits, err);
-}
 
 /* ---- what comes ---- */
 
@@ -139,6 +70,8 @@ static const char *text_of(struct doing *d, json_t *message, const char *name) {
 }
 
 static void on_error(struct doing *d, json_t *message) {
+        if (d->o->error.name) /* once a cell: more would cost memory */
+                return;
         d->o->error = (struct retort_guest_error){ text_of(d, message, "name"), text_of(d, message, "value"), text_of(d, message, "traceback") };
         if (!d->o->error.name[0])
                 d->o->error.name = "Error";
@@ -178,22 +111,22 @@ static void on_message(struct doing *d, json_t *message) {
         }
 }
 
+/* What is in the pipes now: who writes without end is not followed without end. */
 static void drain(struct doing *d) {
-        while (rt_marks_read(&d->context->runner.marks, &d->pump))
-                continue;
-        while (rt_pump_read(&d->pump, &d->pump.err))
+        rt_marks_catch_up(&d->context->runner.marks, &d->pump);
+        size_t left = rt_pump_waiting(&d->pump.err);
+        for (uint64_t before = d->pump.err.seen; d->pump.err.seen - before < left && rt_pump_read(&d->pump, &d->pump.err);)
                 continue;
 }
 
-/* Everything that has come. False: the runner is gone. */
+/* Everything that has come; of who speaks without end only so much at once. False: the runner is gone. */
 static bool take_messages(struct doing *d) {
-        while (!d->done) {
+        for (int i = 0; i < MOST_MESSAGES && !d->done && d->stop != STOP_RUBBISH; i++) {
                 json_t *message = NULL;
                 int r = rt_runner_receive(&d->context->runner, &message);
-                if (r < 0)
-                        return false;
-                if (r == 0)
-                        return true;
+                d->more = r == 1;
+                if (r <= 0)
+                        return r == 0;
                 drain(d); /* it was written before */
                 on_message(d, message);
                 json_decref(message);
@@ -259,10 +192,20 @@ static int wait_ms(const struct doing *d) {
         return until > now ? (int)((until - now) / NS_PER_MS) + 1 : 0;
 }
 
+static void on_nudge(struct doing *d) {
+        eventfd_t value;
+        if (eventfd_read(d->context->nudge, &value) < 0)
+                return;
+        if (value >= RT_NUDGE_END)
+                d->stop = STOP_CLOSING;
+        else if (d->stop == GO_ON)
+                rt_context_signal(d->context, SIGINT, false);
+}
+
 /* Until it is done, or its runner is gone. */
 static void follow(struct doing *d) {
         struct retort_context *context = d->context;
-        enum { PROTOCOL, OUT, ERR, ENDED, CANCEL, WAKE };
+        enum { PROTOCOL, OUT, ERR, ENDED, CANCEL, WAKE, NUDGE };
         for (;;) {
                 struct pollfd wait[] = {
                         [PROTOCOL] = { context->runner.protocol, POLLIN, 0 },
@@ -270,9 +213,10 @@ static void follow(struct doing *d) {
                         [ERR] = { d->pump.err.fd, POLLIN, 0 },                [ENDED] = { context->runner.ended, POLLIN, 0 },
                         [CANCEL] = { d->stop == GO_ON && d->cell->cancel_fd > 0 ? d->cell->cancel_fd : -1, POLLIN, 0 },
                         [WAKE] = { d->stop == STOP_CLOSING ? -1 : context->wake, POLLIN, 0 },
+                        [NUDGE] = { context->nudge, POLLIN, 0 },
                 };
-                (void)poll(wait, RT_LEN(wait), wait_ms(d));
-                if (wait[PROTOCOL].revents && !take_messages(d))
+                (void)poll(wait, RT_LEN(wait), d->more ? 0 : wait_ms(d));
+                if ((wait[PROTOCOL].revents || d->more) && !take_messages(d))
                         break;
                 if (d->done)
                         return;
@@ -284,11 +228,10 @@ static void follow(struct doing *d) {
                         break;
                 if (wait[CANCEL].revents)
                         interrupt(d, STOP_CANCELLED);
-                if (wait[WAKE].revents) {
-                        eventfd_t value;
-                        (void)eventfd_read(context->wake, &value);
+                if (wait[WAKE].revents)
                         d->stop = STOP_CLOSING;
-                }
+                if (wait[NUDGE].revents)
+                        on_nudge(d);
                 check_time(d);
         }
         /* A runner that closed its end, or says rubbish, is of no use any more. */
@@ -299,7 +242,8 @@ static void follow(struct doing *d) {
                 (void)rt_runner_has_ended(&context->runner, END_MS);
         }
         drain(d);
-        (void)take_messages(d); /* its last, which came with its end */
+        for (int i = 0; i < MOST_LAST && take_messages(d) && !d->done && d->more; i++)
+                continue; /* its last, which came with its end */
 }
 
 /* ---- what it was ---- */
@@ -371,8 +315,8 @@ static void note_left_out(struct doing *d) {
         if (!d->items.left_out)
                 return;
         json_t *note = json_pack("{s:{s:o}}", "data", "text/plain",
-                                 json_sprintf("[%llu items left out: a cell may have %d of together %d bytes]",
-                                              (unsigned long long)d->items.left_out, RT_CONTEXT_MAX_ITEMS, RT_CONTEXT_MAX_ITEM_BYTES));
+                                 json_sprintf("[%llu items left out: a cell may have %d of together %d bytes, each of %d types]", (unsigned long long)d->items.left_out,
+                                              RT_CONTEXT_MAX_ITEMS, RT_CONTEXT_MAX_ITEM_BYTES, RT_CONTEXT_MAX_TYPES));
         d->items.bytes = 0;
         d->items.n -= d->items.n >= RT_CONTEXT_MAX_ITEMS; /* the last makes room for it */
         d->nomem |= !note || !rt_items_add(&d->items, note, &d->made->arena);
@@ -416,7 +360,7 @@ static void perform(struct doing *d) {
         d->cpus = (unsigned)get_nprocs();
         d->look_ns = d->begun_ns + d->limits.cpu_ms * NS_PER_MS / d->cpus;
         rt_run_tell(&d->run, (struct retort_event){ .type = RETORT_EVENT_STARTED, .step_name = "run" });
-        if (rt_runner_send(&context->runner, message_of(d), NULL, 0) < 0)
+        if (rt_runner_send(&context->runner, rt_context_cell_message(context, d->cell, d->id), NULL, 0) < 0)
                 d->stop = STOP_RUBBISH;
         follow(d);
         rt_marks_end(&context->runner.marks, &d->pump);
@@ -429,7 +373,7 @@ static void perform(struct doing *d) {
                 (void)judge_stop(d, wall_ns);
         } else {
                 judge_end(d, why, sizeof why);
-                if (!context->box->ended || context->box->report.ended_by == RT_END_KILLED || context->box->report.ended_by == RT_END_EXIT)
+                if (!rt_context_box_gone(context->box, 0) || context->box->report.ended_by == RT_END_KILLED || context->box->report.ended_by == RT_END_EXIT)
                         (void)judge_stop(d, wall_ns);
                 if (d->stop > STOP_CANCELLED && d->stop < STOP_CLOSING)
                         (void)snprintf(why, sizeof why, "a cell reached a limit, and could not be interrupted");
@@ -456,7 +400,9 @@ static void close_pump(struct doing *d) {
 }
 
 static void set_in_cell(struct retort_context *context) {
+        eventfd_t value;
         (void)pthread_mutex_lock(&context->lock);
+        (void)eventfd_read(context->nudge, &value); /* was for another cell */
         context->in_cell = true;
         (void)pthread_mutex_unlock(&context->lock);
 }
@@ -467,7 +413,7 @@ int retort_context_run(retort_context *context, const struct retort_cell *cell, 
         struct doing d = { .context = context, .cell = cell, .run = { .engine = context->engine, .on_event = on_event, .userdata = userdata,
                                                                       .begun_ns = rt_now_ns(), .terminal = -1 } };
         err = err ? err : &local;
-        int r = check(context, cell, &d.limits, err);
+        int r = rt_context_cell_check(context, cell, &d.limits, err);
         r = r < 0 ? r : rt_context_enter(context, cell->cancel_fd > 0 ? cell->cancel_fd : -1, UINT64_MAX, err);
         if (r < 0)
                 return r;

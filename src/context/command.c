@@ -23,6 +23,7 @@ enum { NS_PER_MS = 1000000, END_MS = 2000 };
 
 struct doing {
         struct retort_context *context;
+        struct rt_context_box *box; /* as it was when this began */
         const struct retort_command *command;
         struct rt_model_outcome *made;
         struct rt_run run;
@@ -65,9 +66,16 @@ static const char *const *argv_of(const struct retort_command *command, struct r
         return argv;
 }
 
+/* What a runner has loaded into its interpreter is not for what stands beside it. */
+static bool is_runners_own(const char *entry, const char *runtimes) {
+        static const char preload[] = "LD_PRELOAD=";
+        const char *value = entry + sizeof preload - 1;
+        return strncmp(entry, preload, sizeof preload - 1) == 0 && strncmp(value, runtimes, strlen(runtimes)) == 0;
+}
+
 /* The context's environment, the command's own behind it: the later one of a name counts. */
 static const char *const *env_of(struct doing *d, struct rt_arena *arena, struct retort_error *err) {
-        const struct rt_slot_places *p = &d->context->box->places;
+        const struct rt_slot_places *p = &d->box->places;
         const struct rt_lang_places places = { p->work, p->tmp, p->runtimes };
         struct rt_lang_step step;
         if (rt_lang_runner(d->context->runtime, d->context->asked, &places, &d->context->engine->ceilings, arena, &step, err) < 0)
@@ -83,6 +91,8 @@ static const char *const *env_of(struct doing *d, struct rt_arena *arena, struct
         size_t kept = 0;
         for (size_t i = 0; i < n + d->command->n_env; i++) {
                 const char *entry = i < n ? step.env[i] : d->command->env[i - n];
+                if (i < n && is_runners_own(entry, p->runtimes))
+                        continue;
                 size_t size = strcspn(entry, "="), at = 0;
                 while (at < kept && strncmp(env[at], entry, size + 1) != 0)
                         at++;
@@ -108,10 +118,10 @@ static int start(struct doing *d, struct retort_error *err) {
         int theirs[4];
         const char *const *argv = argv_of(d->command, &arena);
         const char *const *env = env_of(d, &arena, err);
-        const char *cwd = d->command->cwd ? d->command->cwd : d->context->cwd ? d->context->cwd : d->context->box->places.work;
+        const char *cwd = d->command->cwd ? d->command->cwd : d->context->cwd ? d->context->cwd : d->box->places.work;
         if (!argv || !env)
                 return argv ? err->code : rt_fail_nomem(err);
-        int r = rt_context_box_path(d->context->box, cwd, dir, err);
+        int r = rt_context_box_path(d->box, cwd, dir, err);
         r = r < 0 ? r : rt_runner_open(&d->process, theirs, err);
         if (r < 0)
                 return r;
@@ -123,7 +133,7 @@ static int start(struct doing *d, struct retort_error *err) {
         else if (in < 0)
                 r = rt_fail_errno(err, "cannot prepare stdin");
         else
-                r = rt_context_box_ask(d->context->box, (struct rt_ask){ .op = RT_ASK_SPAWN }, dir, NULL, fds, RT_LEN(fds), &answer, NULL, err);
+                r = rt_context_box_ask(d->box, (struct rt_ask){ .op = RT_ASK_SPAWN }, dir, NULL, fds, RT_LEN(fds), &answer, NULL, err);
         for (size_t i = 0; i < RT_LEN(theirs); i++)
                 (void)rt_close(theirs[i]);
         if (r == 0)
@@ -135,7 +145,13 @@ static int start(struct doing *d, struct retort_error *err) {
 
 static void kill_it(struct doing *d) {
         struct rt_ask ask = { .op = RT_ASK_SIGNAL, .pid = d->process.pid, .number = SIGKILL, .flags = RT_ASK_GROUP };
-        (void)rt_context_box_ask(d->context->box, ask, NULL, NULL, NULL, 0, NULL, NULL, NULL);
+        (void)rt_context_box_ask(d->box, ask, NULL, NULL, NULL, 0, NULL, NULL, NULL);
+}
+
+static void drain(struct rt_pump *pump, struct rt_stream *stream) {
+        size_t left = rt_pump_waiting(stream);
+        for (uint64_t before = stream->seen; stream->seen - before < left && rt_pump_read(pump, stream);)
+                continue;
 }
 
 static void follow(struct doing *d) {
@@ -168,8 +184,8 @@ static void follow(struct doing *d) {
         }
         (void)rt_runner_has_ended(&d->process, END_MS);
         d->wall_ns = rt_now_ns() - d->begun_ns;
-        while (rt_pump_read(&d->pump, &d->pump.out) || rt_pump_read(&d->pump, &d->pump.err))
-                continue; /* what it has started may go on, and is not waited for */
+        drain(&d->pump, &d->pump.out); /* what it has started may go on, and is not waited for */
+        drain(&d->pump, &d->pump.err);
         rt_pump_flush(&d->pump);
 }
 
@@ -197,9 +213,9 @@ static void judge(struct doing *d, struct retort_outcome *o) {
                 o->status = RETORT_NONZERO;
                 o->message = rt_arena_printf(&d->made->arena, "cannot start %s: %s", d->command->argv ? d->command->argv[0] : "the shell",
                                              strerrordesc_np(end->exec_errno) ? strerrordesc_np(end->exec_errno) : "refused");
-        } else if (rt_context_box_gone(d->context->box, d->process.have_end ? 0 : END_MS)) {
+        } else if (rt_context_box_gone(d->box, d->process.have_end ? 0 : END_MS)) {
                 const struct rt_box_isolation *isolation = rt_jail_isolation(d->context->engine->jail);
-                o->status = rt_box_verdict(&d->context->box->report, &d->context->box->limits, isolation, &o->exit_code, &o->signal, &o->limit);
+                o->status = rt_box_verdict(&d->box->report, &d->box->limits, isolation, &o->exit_code, &o->signal, &o->limit);
         } else {
                 o->status = RETORT_SIGNAL;
                 o->signal = SIGKILL;
@@ -242,7 +258,7 @@ static void open_pump(struct doing *d) {
 }
 
 static int perform(struct doing *d, struct retort_outcome **ret_outcome, struct retort_error *err) {
-        int r = rt_context_box_begin(d->context->box, &d->span, err);
+        int r = rt_context_box_begin(d->box, &d->span, err);
         if (r < 0)
                 return r;
         d->begun_ns = rt_now_ns();
@@ -259,7 +275,7 @@ static int perform(struct doing *d, struct retort_outcome **ret_outcome, struct 
                 rt_buf_clear(&d->pump.err.kept);
         }
         rt_runner_close(&d->process);
-        rt_context_box_end(d->context->box, &d->span);
+        rt_context_box_end(d->box, &d->span);
         return r;
 }
 
@@ -270,7 +286,7 @@ int retort_context_command(retort_context *context, const struct retort_command 
                            .run = { .engine = context->engine, .on_event = on_event, .userdata = userdata, .begun_ns = rt_now_ns(), .terminal = -1 } };
         err = err ? err : &local;
         int r = check(context, command, &d.limits, err);
-        r = r < 0 ? r : rt_context_use(context, err);
+        r = r < 0 ? r : rt_context_use(context, &d.box, err);
         if (r < 0)
                 return r;
         uint64_t grace = 2 * RETORT_GRACE_MS * (uint64_t)NS_PER_MS;
@@ -280,6 +296,6 @@ int retort_context_command(retort_context *context, const struct retort_command 
         r = d.made ? perform(&d, ret_outcome, err) : RETORT_E_NOMEM;
         if (r < 0 && d.made)
                 retort_outcome_free(&d.made->pub);
-        rt_context_unuse(context);
+        rt_context_unuse(context, d.box);
         return r;
 }

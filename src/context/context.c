@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A context comes and goes here, and here is who may use its runner: one at a time, in the order of asking.
+ * A context comes and goes here.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,135 +17,6 @@
 #include "box/plan.h"
 #include "context/inside.h"
 
-/* ---- turns ---- */
-
-static int refuse(struct retort_context *context, bool even_dead, struct retort_error *err) {
-        if (context->closing)
-                return rt_fail(err, RETORT_E_CLOSED, "the context is being closed");
-        if (context->dead && !even_dead)
-                return rt_fail(err, RETORT_E_CLOSED, "the context has ended: %s; it can be restarted", context->why);
-        return 0;
-}
-
-int rt_context_use(struct retort_context *context, struct retort_error *err) {
-        (void)pthread_mutex_lock(&context->lock);
-        int r = refuse(context, true, err);
-        context->n_users += r == 0;
-        (void)pthread_mutex_unlock(&context->lock);
-        return r;
-}
-
-void rt_context_unuse(struct retort_context *context) {
-        (void)pthread_mutex_lock(&context->lock);
-        context->n_users--;
-        (void)pthread_cond_broadcast(&context->quiet);
-        (void)pthread_mutex_unlock(&context->lock);
-}
-
-static void wake_next(struct retort_context *context) {
-        if (context->first)
-                (void)eventfd_write(context->first->fd, 1);
-}
-
-static void dequeue(struct retort_context *context, struct rt_waiter *waiter) {
-        struct rt_waiter *before = NULL;
-        for (struct rt_waiter **at = &context->first; *at; before = *at, at = &(*at)->next)
-                if (*at == waiter) {
-                        *at = waiter->next;
-                        if (context->last == waiter)
-                                context->last = before;
-                        context->n_waiting--;
-                        return;
-                }
-}
-
-/* Until it is ours, or never. With the lock held, but while it waits. */
-static int await_turn(struct retort_context *context, int cancel_fd, uint64_t until_ns, bool even_dead, struct retort_error *err) {
-        struct rt_waiter self = { .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
-        if (self.fd < 0)
-                return rt_fail_errno(err, "cannot make an eventfd");
-        if (context->last)
-                context->last->next = &self;
-        else
-                context->first = &self;
-        context->last = &self;
-        context->n_waiting++;
-        int r = 0;
-        while (r == 0 && (context->busy || context->first != &self) && (r = refuse(context, even_dead, err)) == 0) {
-                (void)pthread_mutex_unlock(&context->lock);
-                uint64_t now = rt_now_ns();
-                struct pollfd wait[] = { { .fd = self.fd, .events = POLLIN }, { .fd = cancel_fd, .events = POLLIN } };
-                eventfd_t value;
-                int ms = until_ns == UINT64_MAX ? -1 : now >= until_ns ? 0 : (int)((until_ns - now) / 1000000u) + 1;
-                int n = poll(wait, 2, ms);
-                (void)eventfd_read(self.fd, &value);
-                if (wait[1].revents)
-                        r = rt_fail(err, RETORT_E_CLOSED, "cancelled before it began");
-                else if (n == 0 && rt_now_ns() >= until_ns)
-                        r = rt_fail(err, RETORT_E_TIMEOUT, "a cell still runs");
-                (void)pthread_mutex_lock(&context->lock);
-        }
-        dequeue(context, &self);
-        (void)rt_close(self.fd);
-        if (r < 0)
-                wake_next(context);
-        return r;
-}
-
-static int enter(struct retort_context *context, int cancel_fd, uint64_t until_ns, bool even_dead, struct retort_error *err) {
-        (void)pthread_mutex_lock(&context->lock);
-        int r = refuse(context, even_dead, err);
-        if (r == 0 && context->n_waiting >= RETORT_MAX_WAITING)
-                r = rt_fail(err, RETORT_E_INPUT, "%d cells wait in this context already", RETORT_MAX_WAITING);
-        context->n_users += r == 0;
-        if (r == 0) {
-                if (context->busy || context->first)
-                        r = await_turn(context, cancel_fd, until_ns, even_dead, err);
-                if (r == 0)
-                        r = refuse(context, even_dead, err);
-                if (r == 0)
-                        context->busy = true;
-                else {
-                        context->n_users--;
-                        (void)pthread_cond_broadcast(&context->quiet);
-                }
-        }
-        (void)pthread_mutex_unlock(&context->lock);
-        return r;
-}
-
-int rt_context_enter(struct retort_context *context, int cancel_fd, uint64_t until_ns, struct retort_error *err) {
-        return enter(context, cancel_fd, until_ns, false, err);
-}
-
-int rt_context_enter_dead(struct retort_context *context, uint64_t until_ns, struct retort_error *err) {
-        return enter(context, -1, until_ns, true, err);
-}
-
-void rt_context_leave(struct retort_context *context) {
-        (void)pthread_mutex_lock(&context->lock);
-        context->busy = context->in_cell = false;
-        context->n_users--;
-        wake_next(context);
-        (void)pthread_cond_broadcast(&context->quiet);
-        (void)pthread_mutex_unlock(&context->lock);
-}
-
-void rt_context_died(struct retort_context *context, const char *why) {
-        (void)pthread_mutex_lock(&context->lock);
-        if (!context->dead)
-                (void)snprintf(context->why, sizeof context->why, "%s", why);
-        context->dead = true;
-        for (struct rt_waiter *waiter = context->first; waiter; waiter = waiter->next)
-                (void)eventfd_write(waiter->fd, 1);
-        (void)pthread_mutex_unlock(&context->lock);
-}
-
-void rt_context_signal(struct retort_context *context, int number, bool group) {
-        struct rt_ask ask = { .op = RT_ASK_SIGNAL, .pid = context->runner.pid, .number = (uint32_t)number, .flags = group ? RT_ASK_GROUP : 0 };
-        (void)rt_context_box_ask(context->box, ask, NULL, NULL, NULL, 0, NULL, NULL, NULL);
-}
-
 /* ---- making ---- */
 
 static void free_context(struct retort_context *context) {
@@ -154,6 +24,7 @@ static void free_context(struct retort_context *context) {
         retort_request_free(context->asked);
         free(context->cwd);
         (void)rt_close(context->wake);
+        (void)rt_close(context->nudge);
         (void)pthread_mutex_destroy(&context->lock);
         (void)pthread_cond_destroy(&context->quiet);
         free(context);
@@ -172,11 +43,12 @@ static int new_context(struct retort_engine *engine, const struct retort_context
                 return runtime ? rt_fail_nomem(err) : err->code;
         *context = (struct retort_context){ .engine = engine, .runtime = runtime, .runner = RT_RUNNER_NONE, .start = "cold",
                                             .idle_ms = o->idle_ms, .lifetime_ms = o->lifetime_ms, .opened_ns = rt_now_ns(),
-                                            .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+                                            .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+                                            .nudge = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
         (void)pthread_mutex_init(&context->lock, NULL);
         (void)pthread_cond_init(&context->quiet, NULL);
         rt_engine_new_id(context->id);
-        int r = context->wake < 0 ? rt_fail_errno(err, "cannot make an eventfd") : 0;
+        int r = context->wake < 0 || context->nudge < 0 ? rt_fail_errno(err, "cannot make an eventfd") : 0;
         if (r == 0)
                 r = rt_model_request_copy(&asked, &context->asked, err);
         if (r == 0 && o->cwd && !(context->cwd = strdup(o->cwd)))
@@ -199,8 +71,14 @@ static int plan_runner(struct retort_context *context, const struct rt_slot_plac
                        struct retort_error *err) {
         const struct rt_lang_places places = { p->work, p->tmp, p->runtimes };
         int r = rt_lang_runner(context->runtime, context->asked, &places, &context->engine->ceilings, arena, ret_step, err);
-        if (r == 0)
+        if (r == 0 && !context->limits.wall_ms) /* a restart's are the same, and others may look at them */
                 context->limits = ret_step->limits;
+        return r;
+}
+
+static int await_ready(struct retort_context *context, struct retort_error *err) {
+        int r = rt_runner_await_ready(&context->runner, context->box, err);
+        context->features = r == 0 ? context->runner.features : 0;
         return r;
 }
 
@@ -229,7 +107,7 @@ static int spawn_runner(struct retort_context *context, struct retort_error *err
                 return r;
         context->runner.pid = answer.pid;
         context->start = "cold";
-        return rt_runner_await_ready(&context->runner, context->box, err);
+        return await_ready(context, err);
 }
 
 /* The box's first process is a fork with a runner in it already. */
@@ -243,21 +121,18 @@ static int await_forked(struct retort_context *context, const int theirs[4], str
                         r = rt_context_box_ask(context->box, (struct rt_ask){ .op = RT_ASK_MKDIR }, dir, NULL, NULL, 0, NULL, NULL, err);
                 context->cwd_pending = r == 0;
         }
-        return r < 0 ? r : rt_runner_await_ready(&context->runner, context->box, err);
+        return r < 0 ? r : await_ready(context, err);
 }
 
-static int start_forked(struct retort_context *context, struct rt_lang_step *step, const struct retort_context_options *o,
-                        struct retort_error *err) {
-        int theirs[4];
-        int r = rt_runner_open(&context->runner, theirs, err);
+/* A fork has its runner in it, whose pipes theirs are. */
+static int start_box(struct retort_context *context, struct rt_context_box *box, const struct rt_lang_step *step,
+                     const struct retort_context_options *o, int theirs[4], struct retort_error *err) {
+        bool forked = box->kind != RT_KIND_COLD;
+        int r = forked ? rt_runner_open(&context->runner, theirs, err) : 0;
         if (r == 0)
-                r = rt_context_box_start(context->box, step, o, true, theirs, err);
-        for (size_t i = 0; i < 3 && r == 0; i++)
+                r = rt_context_box_start(box, step, o, forked, theirs, err);
+        for (size_t i = 0; i < 3; i++)
                 theirs[i] = rt_close(theirs[i]);
-        if (r == 0)
-                r = await_forked(context, theirs, err);
-        for (size_t i = 0; i < RT_LEN(theirs); i++)
-                (void)rt_close(theirs[i]);
         return r;
 }
 
@@ -274,25 +149,41 @@ static const char *const *with_supervisor(const char *const *env, const struct r
         return more;
 }
 
-/* A box of its own. may_fork false: an interpreter that is started anew. */
-static int open_box(struct retort_context *context, const struct retort_context_options *o, bool may_fork, struct retort_error *err) {
+/* Who looks meanwhile, with the lock held, sees the one or the other. */
+static struct rt_context_box *set_box(struct retort_context *context, struct rt_context_box *box) {
+        (void)pthread_mutex_lock(&context->lock);
+        struct rt_context_box *before = context->box;
+        context->box = box;
+        (void)pthread_mutex_unlock(&context->lock);
+        return before;
+}
+
+/* A box of its own. *forked: may it be a fork? It was. Others see the box once it is started. */
+static int open_box(struct retort_context *context, const struct retort_context_options *o, bool *forked, struct retort_error *err) {
         static const struct rt_slot_places guess = { "/work", "/tmp", "/retort" };
         rt_auto_arena struct rt_arena arena = { 0 };
+        struct rt_context_box *box = NULL;
         struct rt_lang_step step;
+        int theirs[4] = { -1, -1, -1, -1 };
         int r = plan_runner(context, &guess, &arena, &step, err);
+        int kind = r == 0 && *forked && step.fork_argv ? rt_engine_warm_kind(context->engine, context->runtime, true) : RT_KIND_COLD;
+        *forked = false;
+        r = r < 0 ? r : rt_context_box_open(context->engine, kind, &box, &context->start, err);
         if (r < 0)
                 return r;
-        int kind = may_fork && step.fork_argv ? rt_engine_warm_kind(context->engine, context->runtime, true) : RT_KIND_COLD;
-        r = rt_context_box_open(context->engine, kind, &context->box, &context->start, err);
-        if (r == 0)
-                r = plan_runner(context, &context->box->places, &arena, &step, err);
-        if (r == 0 && !(step.env = with_supervisor(step.env, &context->box->places, &arena)))
+        *forked = box->kind != RT_KIND_COLD;
+        r = plan_runner(context, &box->places, &arena, &step, err);
+        if (r == 0 && !(step.env = with_supervisor(step.env, &box->places, &arena)))
                 r = rt_fail_nomem(err);
-        if (r == 0 && context->box->kind != RT_KIND_COLD)
-                return start_forked(context, &step, o, err);
-        if (r == 0)
-                r = rt_context_box_start(context->box, &step, o, false, NULL, err);
-        return r < 0 ? r : spawn_runner(context, err);
+        r = r < 0 ? r : start_box(context, box, &step, o, theirs, err);
+        if (r < 0) {
+                rt_context_box_leave(box);
+        } else {
+                (void)set_box(context, box);
+                r = *forked ? await_forked(context, theirs, err) : spawn_runner(context, err);
+        }
+        (void)rt_close(theirs[3]);
+        return r;
 }
 
 static void drop_box(struct retort_context *context) {
@@ -301,16 +192,26 @@ static void drop_box(struct retort_context *context) {
                 rt_context_box_leave(rt_take(context->box));
 }
 
+/* Instead of the box that it has, if any: which it keeps when there is no other to be had. */
 static int open_any_box(struct retort_context *context, const struct retort_context_options *o, struct retort_error *err) {
-        int r = open_box(context, o, true, err);
-        if (r < 0 && context->box && context->box->kind != RT_KIND_COLD) { /* whatever a fork lacks, a fresh one may have */
-                drop_box(context);
-                r = open_box(context, o, false, err);
+        struct rt_context_box *const old = context->box;
+        bool forked = true;
+        int r = open_box(context, o, &forked, err);
+        if (r < 0 && forked) { /* whatever a fork lacks, a fresh one may have */
+                rt_runner_close(&context->runner);
+                if (context->box != old)
+                        rt_context_box_leave(set_box(context, old));
+                forked = false;
+                r = open_box(context, o, &forked, err);
         }
-        if (r < 0)
-                drop_box(context);
-        else
+        if (r == 0)
                 rt_context_box_touch(context->box);
+        else
+                rt_runner_close(&context->runner);
+        if (r < 0 && context->box != old)
+                rt_context_box_leave(set_box(context, old));
+        else if (r == 0 && old)
+                rt_context_box_leave(old);
         return r;
 }
 
@@ -335,8 +236,29 @@ static int share_box(struct rt_context_box *box, struct retort_error *err) {
         (void)pthread_mutex_lock(&box->lock);
         bool fits = !box->ended && !box->paused;
         box->n_contexts += fits;
+        box->n_holders += fits;
         (void)pthread_mutex_unlock(&box->lock);
         return fits ? 0 : rt_fail(err, RETORT_E_CLOSED, "the context's box has ended, or is paused");
+}
+
+/* For a restart, which may be one of the box, too. */
+static void inherit(struct retort_context *context, const struct retort_context *from) {
+        context->asked->limits = from->asked->limits;
+        context->idle_ms = from->idle_ms;
+        context->lifetime_ms = from->lifetime_ms;
+}
+
+static void end_runner(struct retort_context *context) {
+        if (!rt_runner_has_ended(&context->runner, 0))
+                rt_context_signal(context, SIGKILL, true);
+}
+
+/* Of one that never was: what was started for it in another's box must not stay there. */
+static void give_up(struct retort_context *context) {
+        if (context->box && context->runner.pid > 0)
+                end_runner(context);
+        drop_box(context);
+        free_context(context);
 }
 
 int retort_context_open_beside(retort_context *first, const struct retort_context_options *options, retort_context **ret_context,
@@ -344,25 +266,24 @@ int retort_context_open_beside(retort_context *first, const struct retort_contex
         static const struct retort_limits none = { 0 };
         struct retort_error local = { 0 };
         struct retort_context *context = NULL;
+        struct rt_context_box *box;
         err = err ? err : &local;
         if (options->n_files || options->idle_ms || options->lifetime_ms || memcmp(&options->limits, &none, sizeof none) != 0)
                 return rt_fail(err, RETORT_E_INPUT, "files, limits, idle_ms and lifetime_ms are those of the first context of the box");
-        int r = rt_context_use(first, err);
+        int r = rt_context_use(first, &box, err);
         if (r < 0)
                 return r;
         r = new_context(first->engine, options, &context, err);
         if (r == 0) {
-                r = share_box(first->box, err);
-                context->box = r == 0 ? first->box : NULL;
-                context->asked->limits = first->asked->limits;
+                inherit(context, first);
+                r = share_box(box, err);
+                context->box = r == 0 ? box : NULL;
                 if (r == 0)
                         r = spawn_runner(context, err);
-                if (r < 0) {
-                        drop_box(context);
-                        free_context(context);
-                }
+                if (r < 0)
+                        give_up(context);
         }
-        rt_context_unuse(first);
+        rt_context_unuse(first, box);
         if (r == 0)
                 *ret_context = context;
         return r;
@@ -402,14 +323,14 @@ static int copy_runner(struct retort_context *from, struct retort_context *to, s
         to->runner.pid = pid;
         to->execution_count = from->execution_count;
         to->start = "fork";
-        return r < 0 ? r : rt_runner_await_ready(&to->runner, from->box, err);
+        return r < 0 ? r : await_ready(to, err);
 }
 
 int retort_context_fork(retort_context *context, retort_context **ret_context, struct retort_error *err) {
         struct retort_error local = { 0 };
         struct retort_context *copy = NULL;
         err = err ? err : &local;
-        if (!(context->runner.features & RT_CAN_FORK))
+        if (!(context->features & RT_CAN_FORK))
                 return rt_fail(err, RETORT_E_INPUT, "contexts of %s cannot be copied", rt_runtime_name(context->runtime));
         int r = rt_context_enter(context, -1, UINT64_MAX, err);
         if (r < 0)
@@ -418,16 +339,14 @@ int retort_context_fork(retort_context *context, retort_context **ret_context, s
                                                   .env = context->asked->env, .n_env = context->asked->n_env };
         r = new_context(context->engine, &o, &copy, err);
         if (r == 0) {
-                copy->asked->limits = context->asked->limits;
+                inherit(copy, context);
                 copy->limits = context->limits;
                 r = share_box(context->box, err);
                 copy->box = r == 0 ? context->box : NULL;
                 if (r == 0)
                         r = copy_runner(context, copy, err);
-                if (r < 0) {
-                        drop_box(copy);
-                        free_context(copy);
-                }
+                if (r < 0)
+                        give_up(copy);
         }
         rt_context_leave(context);
         if (r == 0)
@@ -436,11 +355,6 @@ int retort_context_fork(retort_context *context, retort_context **ret_context, s
 }
 
 /* ---- the end ---- */
-
-static void end_runner(struct retort_context *context) {
-        if (!rt_runner_has_ended(&context->runner, 0))
-                rt_context_signal(context, SIGKILL, true);
-}
 
 /* With the lock held: waits until nobody is in a call any more. */
 static void stop(struct retort_context *context) {
@@ -473,13 +387,8 @@ int rt_context_respawn(struct retort_context *context, bool *ret_files_kept, str
                                                   .idle_ms = context->idle_ms, .lifetime_ms = context->lifetime_ms };
         int r;
         if (gone) {
-                struct rt_context_box *old = rt_take(context->box);
                 rt_runner_close(&context->runner);
                 r = open_any_box(context, &o, err);
-                if (r < 0)
-                        context->box = old; /* dead, but never without one */
-                else
-                        rt_context_box_leave(old);
         } else {
                 end_runner(context);
                 rt_runner_close(&context->runner);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 #include "base/err.h"
 #include "base/text.h"
@@ -43,39 +42,31 @@ void retort_context_info(retort_context *context, struct retort_context_info *re
         (void)pthread_mutex_lock(&context->lock);
         bool alone = !context->busy && !context->dead;
         context->busy |= alone;
+        context->n_users += alone;
         (void)pthread_mutex_unlock(&context->lock);
         if (alone) {
                 look(context);
-                (void)pthread_mutex_lock(&context->lock);
-                context->n_users++; /* as rt_context_leave takes it */
-                (void)pthread_mutex_unlock(&context->lock);
                 rt_context_leave(context);
         }
+        (void)pthread_mutex_lock(&context->lock);
         (void)pthread_mutex_lock(&context->box->lock);
         bool paused = context->box->paused;
         uint64_t touched = context->box->spans ? now : context->box->touched_ns;
         (void)pthread_mutex_unlock(&context->box->lock);
-        (void)pthread_mutex_lock(&context->lock);
         *ret = (struct retort_context_info){
                 .state = context->dead ? RETORT_CONTEXT_DEAD : paused ? RETORT_CONTEXT_PAUSED : context->in_cell ? RETORT_CONTEXT_BUSY : RETORT_CONTEXT_IDLE,
                 .id = context->id, .language = rt_runtime_name(context->runtime),
-                .version = rt_toolchain_version(context->engine, context->runtime, false), .box = context->box->id,
+                .version = rt_toolchain_version(context->engine, context->runtime, false),
                 .execution_count = context->execution_count, .age_ms = (now - context->opened_ns) / NS_PER_MS,
-                .idle_ms = now > touched ? (now - touched) / NS_PER_MS : 0, .can_fork = context->runner.features & RT_CAN_FORK,
-                .can_complete = context->runner.features & RT_CAN_COMPLETE, .can_inspect = context->runner.features & RT_CAN_INSPECT };
+                .idle_ms = now > touched ? (now - touched) / NS_PER_MS : 0, .can_fork = context->features & RT_CAN_FORK,
+                .can_complete = context->features & RT_CAN_COMPLETE, .can_inspect = context->features & RT_CAN_INSPECT };
+        (void)snprintf(ret->box, sizeof ret->box, "%s", context->box->id);
         (void)snprintf(ret->why, sizeof ret->why, "%s", context->dead ? context->why : "");
         (void)pthread_mutex_unlock(&context->lock);
 }
 
 void retort_context_interrupt(retort_context *context) {
-        (void)pthread_mutex_lock(&context->lock);
-        bool running = context->in_cell && !context->dead;
-        context->n_users += running;
-        (void)pthread_mutex_unlock(&context->lock);
-        if (!running)
-                return;
-        rt_context_signal(context, SIGINT, false);
-        rt_context_unuse(context);
+        (void)rt_context_nudge(context, RT_NUDGE_INTERRUPT); /* who follows it sends the signal, and need not be waited for */
 }
 
 /* ---- restart ---- */
@@ -83,13 +74,7 @@ void retort_context_interrupt(retort_context *context) {
 int retort_context_restart(retort_context *context, bool *ret_files_kept, struct retort_error *err) {
         struct retort_error local = { 0 };
         err = err ? err : &local;
-        (void)pthread_mutex_lock(&context->lock);
-        bool running = context->in_cell;
-        (void)pthread_mutex_unlock(&context->lock);
-        if (running) {
-                (void)eventfd_write(context->wake, 1); /* its cell ends now */
-                rt_context_signal(context, SIGKILL, true);
-        }
+        (void)rt_context_nudge(context, RT_NUDGE_END);
         int r = rt_context_enter_dead(context, rt_now_ns() + RT_CONTEXT_START_MS * (uint64_t)NS_PER_MS, err);
         if (r < 0)
                 return r;
@@ -113,10 +98,10 @@ static int hold(retort_context *context, bool stop, struct retort_error *err) {
         const struct rt_box_isolation *isolation = rt_jail_isolation(context->engine->jail);
         if (isolation->mechanisms[RT_BOX_PID_NS].state != RT_BOX_ACTIVE)
                 return rt_fail(err, RETORT_E_ISOLATION, "a context can be paused only where there are process namespaces");
-        int r = rt_context_use(context, err);
+        struct rt_context_box *box;
+        int r = rt_context_use(context, &box, err);
         if (r < 0)
                 return r;
-        struct rt_context_box *box = context->box;
         (void)pthread_mutex_lock(&box->lock);
         if (box->paused == stop)
                 r = rt_fail(err, RETORT_E_INPUT, "the context is %spaused", stop ? "already " : "not ");
@@ -127,12 +112,15 @@ static int hold(retort_context *context, bool stop, struct retort_error *err) {
         (void)pthread_mutex_unlock(&box->lock);
         if (r == 0) {
                 r = rt_context_box_ask(box, (struct rt_ask){ .op = RT_ASK_HOLD, .number = stop }, NULL, NULL, NULL, 0, NULL, NULL, err);
-                if (r < 0)
+                if (r < 0) {
+                        (void)pthread_mutex_lock(&box->lock);
                         box->paused = !stop;
-                else
+                        (void)pthread_mutex_unlock(&box->lock);
+                } else {
                         rt_context_box_touch(box);
+                }
         }
-        rt_context_unuse(context);
+        rt_context_unuse(context, box);
         return r;
 }
 
@@ -197,7 +185,7 @@ static int ask(retort_context *context, const struct question *q, const char *co
 int retort_context_complete(retort_context *context, struct retort_bytes code, uint64_t cursor, char **ret_json, struct retort_error *err) {
         static const char *const names[] = { "matches", "start", "end", NULL };
         const struct question q = { "complete", "completions", code, cursor, 0 };
-        if (!(context->runner.features & RT_CAN_COMPLETE))
+        if (!(context->features & RT_CAN_COMPLETE))
                 return rt_fail(err, RETORT_E_INPUT, "contexts of %s do not complete", rt_runtime_name(context->runtime));
         return ask(context, &q, names, ret_json, err);
 }
@@ -206,7 +194,7 @@ int retort_context_inspect(retort_context *context, struct retort_bytes code, ui
                            struct retort_error *err) {
         static const char *const names[] = { "found", "data", NULL };
         const struct question q = { "inspect", "inspection", code, cursor, detail };
-        if (!(context->runner.features & RT_CAN_INSPECT))
+        if (!(context->features & RT_CAN_INSPECT))
                 return rt_fail(err, RETORT_E_INPUT, "contexts of %s do not inspect", rt_runtime_name(context->runtime));
         return ask(context, &q, names, ret_json, err);
 }

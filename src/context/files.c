@@ -20,23 +20,28 @@
 #include "base/util.h"
 #include "context/inside.h"
 
-enum { CHUNK = 65536, MAX_LISTING = 32 << 20 };
+enum { CHUNK = 65536, MAX_LISTING = 32 << 20, LOOK_MS = 1000 };
 
 /* One question about one or two paths. */
 struct request {
-        struct retort_context *context;
         struct rt_ask ask;
         const char *path, *other;
         int fd; /* goes along, or -1 */
 };
 
-static int ask(const struct request *q, struct rt_answer *ret_answer, int *ret_fd, struct retort_error *err) {
+static bool is_paused(struct rt_context_box *box) {
+        (void)pthread_mutex_lock(&box->lock);
+        bool paused = box->paused;
+        (void)pthread_mutex_unlock(&box->lock);
+        return paused;
+}
+
+static int ask(struct rt_context_box *box, const struct request *q, struct rt_answer *ret_answer, int *ret_fd, struct retort_error *err) {
         char path[RT_ASK_MAX_PATH], other[RT_ASK_MAX_PATH];
-        struct rt_context_box *box = q->context->box;
         int r = rt_context_box_path(box, q->path, path, err);
         if (r == 0 && q->other)
                 r = rt_context_box_path(box, q->other, other, err);
-        if (r == 0 && box->paused)
+        if (r == 0 && is_paused(box))
                 r = rt_fail(err, RETORT_E_INPUT, "the context is paused");
         if (r == 0)
                 r = rt_context_box_ask(box, q->ask, path, q->other ? other : NULL, &q->fd, q->fd >= 0, ret_answer, ret_fd, err);
@@ -47,15 +52,17 @@ static int ask(const struct request *q, struct rt_answer *ret_answer, int *ret_f
         return r;
 }
 
-static int ask_in_turn(const struct request *q, struct rt_answer *ret_answer, int *ret_fd, struct retort_error *err) {
+static int ask_in_turn(struct retort_context *context, const struct request *q, struct rt_answer *ret_answer, int *ret_fd,
+                       struct retort_error *err) {
         struct retort_error local = { 0 };
+        struct rt_context_box *box;
         err = err ? err : &local;
-        int r = rt_context_use(q->context, err);
+        int r = rt_context_use(context, &box, err);
         if (r < 0)
                 return r;
-        r = ask(q, ret_answer, ret_fd, err);
+        r = ask(box, q, ret_answer, ret_fd, err);
         int kept = errno;
-        rt_context_unuse(q->context);
+        rt_context_unuse(context, box);
         errno = kept;
         return r;
 }
@@ -80,10 +87,10 @@ static int hand_over(int fd, uint64_t at, uint64_t end, retort_data_fn on_data, 
 
 int retort_context_read(retort_context *context, const char *path, uint64_t offset, uint64_t most, retort_data_fn on_data, void *userdata,
                         uint64_t *ret_size, struct retort_error *err) {
-        const struct request q = { context, { .op = RT_ASK_OPEN }, path, NULL, -1 };
+        const struct request q = { { .op = RT_ASK_OPEN }, path, NULL, -1 };
         rt_auto_close int fd = -1;
         struct stat status;
-        int r = ask_in_turn(&q, NULL, &fd, err);
+        int r = ask_in_turn(context, &q, NULL, &fd, err);
         if (r < 0)
                 return r;
         if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
@@ -102,16 +109,27 @@ int retort_context_read(retort_context *context, const char *path, uint64_t offs
         return offset < end ? hand_over(fd, offset, end, on_data, userdata, err) : 0;
 }
 
+/* The same file for somebody else, who cannot write it. */
+static int read_only(int fd) {
+        char path[40];
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        return fd < 0 || fchmod(fd, 0400) < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+}
+
 int retort_context_write(retort_context *context, const char *path, struct retort_bytes content, enum retort_write how, unsigned mode,
                          struct retort_error *err) {
         if (content.size > RETORT_MAX_FILE_BYTES)
                 return rt_fail(err, RETORT_E_INPUT, "content: larger than %u bytes; write it in parts", RETORT_MAX_FILE_BYTES);
-        rt_auto_close int data = rt_sealed_memfd("file", content.data ? content.data : "", content.size);
-        if (data < 0)
+        rt_auto_close int data = memfd_create("file", MFD_CLOEXEC);
+        rt_auto_close int theirs = read_only(data);
+        if (theirs < 0 || rt_write_all(data, content.data ? content.data : "", content.size) < 0)
                 return rt_fail_errno(err, "cannot hand the file over");
         uint32_t flags = how == RETORT_WRITE_APPEND ? RT_ASK_APPEND : how == RETORT_WRITE_NEW ? RT_ASK_NEW : 0;
-        const struct request q = { context, { .op = RT_ASK_WRITE, .number = mode ? mode & 07777 : 0644, .flags = flags }, path, NULL, data };
-        return ask_in_turn(&q, NULL, NULL, err);
+        const struct request q = { { .op = RT_ASK_WRITE, .number = mode ? mode & 07777 : 0644, .flags = flags }, path, NULL, theirs };
+        int r = ask_in_turn(context, &q, NULL, NULL, err), kept = errno;
+        (void)!ftruncate(data, 0); /* the guest may keep it open, but it is memory of ours */
+        errno = kept;
+        return r;
 }
 
 /* ---- folders ---- */
@@ -151,7 +169,7 @@ static int read_listing(int fd, json_t **ret_list, struct retort_error *err) {
         if (r < 0)
                 return rt_fail(err, RETORT_E_INPUT, "the folder has too much in it");
         json_t *list = json_array();
-        while (size - at >= sizeof(struct rt_entry)) {
+        for (unsigned n = 0; n < RT_ASK_MAX_ENTRIES && size - at >= sizeof(struct rt_entry); n++) {
                 struct rt_entry entry;
                 memcpy(&entry, text + at, sizeof entry);
                 at += sizeof entry;
@@ -168,15 +186,19 @@ static int list(retort_context *context, const char *path, unsigned depth, char 
         rt_auto_close int records = memfd_create("listing", MFD_CLOEXEC);
         if (records < 0)
                 return rt_fail_errno(err, "cannot make a listing");
-        const struct request q = { context, { .op = RT_ASK_LIST, .number = depth }, path, NULL, records };
+        const struct request q = { { .op = RT_ASK_LIST, .number = depth }, path, NULL, records };
         json_t *entries = NULL;
-        int r = ask_in_turn(&q, NULL, NULL, err);
+        int r = ask_in_turn(context, &q, NULL, NULL, err);
         r = r < 0 ? r : read_listing(records, &entries, err);
         if (r < 0)
                 return r;
         json_t *first = json_array_get(entries, 0);
-        *ret_json = json_dumps(depth ? entries : first, JSON_COMPACT);
+        if (!depth && !first)
+                r = rt_fail(err, RETORT_E_CLOSED, "the context does not say what is there");
+        *ret_json = r == 0 ? json_dumps(depth ? entries : first, JSON_COMPACT) : NULL;
         json_decref(entries);
+        if (r < 0)
+                return r;
         return *ret_json ? 0 : rt_fail_nomem(err);
 }
 
@@ -189,18 +211,18 @@ int retort_context_list(retort_context *context, const char *path, unsigned dept
 }
 
 int retort_context_make_directory(retort_context *context, const char *path, struct retort_error *err) {
-        const struct request q = { context, { .op = RT_ASK_MKDIR }, path, NULL, -1 };
-        return ask_in_turn(&q, NULL, NULL, err);
+        const struct request q = { { .op = RT_ASK_MKDIR }, path, NULL, -1 };
+        return ask_in_turn(context, &q, NULL, NULL, err);
 }
 
 int retort_context_move(retort_context *context, const char *from, const char *to, struct retort_error *err) {
-        const struct request q = { context, { .op = RT_ASK_MOVE }, from, to ? to : "", -1 };
-        return ask_in_turn(&q, NULL, NULL, err);
+        const struct request q = { { .op = RT_ASK_MOVE }, from, to ? to : "", -1 };
+        return ask_in_turn(context, &q, NULL, NULL, err);
 }
 
 int retort_context_remove(retort_context *context, const char *path, struct retort_error *err) {
-        const struct request q = { context, { .op = RT_ASK_REMOVE }, path, NULL, -1 };
-        return ask_in_turn(&q, NULL, NULL, err);
+        const struct request q = { { .op = RT_ASK_REMOVE }, path, NULL, -1 };
+        return ask_in_turn(context, &q, NULL, NULL, err);
 }
 
 /* ---- watching ---- */
@@ -234,7 +256,7 @@ static bool tell_changes(struct rt_buf *in, retort_data_fn on_data, void *userda
         return more;
 }
 
-static int follow_watch(struct retort_context *context, int changes, int cancel_fd, retort_data_fn on_data, void *userdata,
+static int follow_watch(struct retort_context *context, struct rt_context_box *box, int changes, int cancel_fd, retort_data_fn on_data, void *userdata,
                         struct retort_error *err) {
         rt_auto_buf struct rt_buf in = RT_BUF(4 * CHUNK);
         bool any = false;
@@ -242,7 +264,10 @@ static int follow_watch(struct retort_context *context, int changes, int cancel_
                 char chunk[CHUNK];
                 struct pollfd wait[] = { { .fd = changes, .events = POLLIN }, { .fd = cancel_fd > 0 ? cancel_fd : -1, .events = POLLIN },
                                          { .fd = context->wake, .events = POLLIN } };
-                if (poll(wait, RT_LEN(wait), -1) < 0)
+                int n_ready = poll(wait, RT_LEN(wait), LOOK_MS);
+                if (n_ready == 0 && rt_context_box_gone(box, 0)) /* its guest may have hidden the pipe where it stays open */
+                        return 0;
+                if (n_ready <= 0)
                         continue;
                 if (wait[1].revents || wait[2].revents)
                         return 0;
@@ -267,25 +292,26 @@ static void count_watch(struct rt_context_box *box, int by) {
 int retort_context_watch(retort_context *context, const char *path, bool recursive, int cancel_fd, retort_data_fn on_data, void *userdata,
                          struct retort_error *err) {
         struct retort_error local = { 0 };
+        struct rt_context_box *box;
         int ends[2];
         err = err ? err : &local;
-        int r = rt_context_use(context, err);
+        int r = rt_context_use(context, &box, err);
         if (r < 0)
                 return r;
         if (pipe2(ends, O_CLOEXEC) < 0) {
                 r = rt_fail_errno(err, "cannot make a pipe");
         } else {
-                const struct request q = { context, { .op = RT_ASK_WATCH, .flags = recursive ? RT_ASK_RECURSIVE : 0 }, path, NULL, ends[1] };
+                const struct request q = { { .op = RT_ASK_WATCH, .flags = recursive ? RT_ASK_RECURSIVE : 0 }, path, NULL, ends[1] };
                 (void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
-                r = ask(&q, NULL, NULL, err);
+                r = ask(box, &q, NULL, NULL, err);
                 (void)rt_close(ends[1]);
                 if (r == 0) {
-                        count_watch(context->box, 1);
-                        r = follow_watch(context, ends[0], cancel_fd, on_data, userdata, err);
-                        count_watch(context->box, -1);
+                        count_watch(box, 1);
+                        r = follow_watch(context, box, ends[0], cancel_fd, on_data, userdata, err);
+                        count_watch(box, -1);
                 }
                 (void)rt_close(ends[0]);
         }
-        rt_context_unuse(context);
+        rt_context_unuse(context, box);
         return r;
 }

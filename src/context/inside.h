@@ -4,7 +4,8 @@
  * interpreter; a retort_context is a runner and the box it is in. A cell runs on the thread that asks for it; nothing here has a
  * thread of its own. What runners and the supervisor say is a guest's word: read with bounds, and believed only about itself.
  *
- * Lock order: a context's lock, then its box's. Neither is held while a cell runs or a callback is called.
+ * Lock order: a context's lock, then its box's; a box's `asking` before its lock. The two locks are held for moments only: not while a
+ * cell runs, a callback is called, or a guest is waited for.
  */
 #pragma once
 
@@ -25,6 +26,8 @@ enum {
         RT_CONTEXT_MAX_FRAME = 64 << 20,
         RT_CONTEXT_MAX_ITEMS = 200000, /* of one cell */
         RT_CONTEXT_MAX_ITEM_BYTES = 128 << 20, /* all items of one cell, as text */
+        RT_CONTEXT_MAX_TYPES = 64,     /* of one item */
+        RT_CONTEXT_MAX_PARSED = 384 << 20, /* what a frame becomes when it is parsed */
 };
 
 /* ---- context/box.c: the box ---- */
@@ -40,12 +43,14 @@ struct rt_span {
 
 struct rt_context_box {
         struct retort_engine *engine;
+        pthread_mutex_t asking; /* whose turn it is to ask the supervisor: who is stopped by its guest answers nobody */
+        int control; /* the supervisor's socket; as long as the box is held */
         pthread_mutex_t lock; /* everything below */
         struct rt_slot *slot; /* NULL: given back */
         int kind;
         bool odd;
-        int control; /* the supervisor's socket */
-        unsigned n_contexts;
+        unsigned n_contexts; /* it lives as long as one of them */
+        unsigned n_holders;  /* and its memory as long as one of these */
         unsigned n_watches;
         struct rt_span *spans; /* what goes on */
         bool paused;
@@ -64,6 +69,9 @@ int rt_context_box_start(struct rt_context_box *box, const struct rt_lang_step *
                          bool forked, const int fds[3], struct retort_error *err);
 /* One context less; the last one ends it. */
 void rt_context_box_leave(struct rt_context_box *box);
+/* For a call that may see the context get another box meanwhile. */
+struct rt_context_box *rt_context_box_hold(struct rt_context_box *box);
+void rt_context_box_drop(struct rt_context_box *box);
 /* Asks the supervisor. ask->n_texts texts (at most two). *ret_fd (may be NULL) takes a descriptor, or is -1. 0; RETORT_E_INPUT with the
  * words for the answer's errno, which is in errno too; RETORT_E_CLOSED when the box has ended. */
 int rt_context_box_ask(struct rt_context_box *box, struct rt_ask ask, const char *text, const char *other, const int *fds,
@@ -78,7 +86,7 @@ void rt_context_box_touch(struct rt_context_box *box);
 /* Sees whether it has ended, or does within so long; then its slot goes back. True: it has. */
 bool rt_context_box_gone(struct rt_context_box *box, int wait_ms);
 /* Why it ended, in words. */
-void rt_context_box_why(const struct rt_context_box *box, char *text, size_t size);
+void rt_context_box_why(struct rt_context_box *box, char *text, size_t size);
 /* A path of the guest's: absolute as it is, else below the work directory. */
 int rt_context_box_path(const struct rt_context_box *box, const char *path, char ret[RT_ASK_MAX_PATH], struct retort_error *err);
 
@@ -96,6 +104,8 @@ struct rt_marks {
 /* As rt_pump_read for stdout. While a mark waits for its item nothing is read. */
 bool rt_marks_read(struct rt_marks *marks, struct rt_pump *pump);
 bool rt_marks_waiting(const struct rt_marks *marks);
+/* As much as is there now, at most. */
+void rt_marks_catch_up(struct rt_marks *marks, struct rt_pump *pump);
 /* An item has come: takes what was written before it; once it was told, what waited for it goes on. */
 void rt_marks_item(struct rt_marks *marks, struct rt_pump *pump);
 void rt_marks_go_on(struct rt_marks *marks, struct rt_pump *pump);
@@ -151,8 +161,9 @@ bool rt_items_add(struct rt_items *items, json_t *message, struct rt_arena *aren
 
 struct retort_context {
         struct retort_engine *engine;
-        struct rt_context_box *box;
-        struct rt_runner runner;
+        struct rt_context_box *box; /* changes with the lock and the runner held: whoever has one of them may read it */
+        struct rt_runner runner;    /* of who holds it */
+        _Atomic unsigned features;  /* the runner's */
         const struct rt_runtime *runtime;
         struct retort_limits limits; /* of a cell that does not say */
         struct retort_request *asked; /* env and limits, for a restart; with language and version */
@@ -177,23 +188,36 @@ struct retort_context {
                 struct rt_waiter *next;
         } * first, *last;
         unsigned n_waiting;
-        int wake; /* eventfd: whoever runs is to look */
+        int wake;  /* eventfd: it is being closed, and stays so */
+        int nudge; /* eventfd, for the cell that runs: some RT_NUDGE_INTERRUPT, or RT_NUDGE_END */
 };
+
+/* Added up by the eventfd. */
+#define RT_NUDGE_INTERRUPT 1u
+#define RT_NUDGE_END (1ull << 32)
 
 /* The runner for the caller alone, in the order of asking. cancel_fd may be -1. RETORT_E_CLOSED: dead or closing. */
 int rt_context_enter(struct retort_context *context, int cancel_fd, uint64_t until_ns, struct retort_error *err);
 int rt_context_enter_dead(struct retort_context *context, uint64_t until_ns, struct retort_error *err); /* to restart it */
 void rt_context_leave(struct retort_context *context);
-/* For calls that do not need the runner. */
-int rt_context_use(struct retort_context *context, struct retort_error *err);
-void rt_context_unuse(struct retort_context *context);
+/* For calls that do not need the runner: the box as it is now. */
+int rt_context_use(struct retort_context *context, struct rt_context_box **ret_box, struct retort_error *err);
+void rt_context_unuse(struct retort_context *context, struct rt_context_box *box);
+/* Tells the cell that runs; false: none does. */
+bool rt_context_nudge(struct retort_context *context, uint64_t how);
 /* Its interpreter is gone: says why, once. Holding the runner. */
 void rt_context_died(struct retort_context *context, const char *why);
-/* Signals the runner's process, or its whole session. */
+/* Signals the runner's process, or its whole session. Holding the runner. */
 void rt_context_signal(struct retort_context *context, int number, bool group);
 
 /* A new interpreter, in the same box if it is still there. Holding the runner. */
 int rt_context_respawn(struct retort_context *context, bool *ret_files_kept, struct retort_error *err);
+
+/* ---- context/asked.c ---- */
+
+int rt_context_cell_check(const struct retort_context *context, const struct retort_cell *cell, struct retort_limits *ret_limits,
+                          struct retort_error *err);
+json_t *rt_context_cell_message(struct retort_context *context, const struct retort_cell *cell, uint64_t id);
 
 /* ---- context/outcome.c: what cells and commands share ---- */
 

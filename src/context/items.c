@@ -62,6 +62,7 @@ static bool put(struct retort_item *item, struct retort_extra *extra, const char
                 }
         struct retort_extra *e = &extra[item->n_extra++];
         e->mime = rt_arena_strdup(arena, mime);
+        *bytes += strlen(mime);
         e->json = value_of(value, JSON, arena, bytes);
         return e->mime && e->json;
 }
@@ -91,7 +92,7 @@ bool rt_items_add(struct rt_items *items, json_t *message, struct rt_arena *aren
         json_t *data = json_object_get(message, "data");
         if (!json_is_object(data) || json_object_size(data) == 0)
                 return true;
-        if (items->n >= RT_CONTEXT_MAX_ITEMS || items->bytes + size_of(data) > RT_CONTEXT_MAX_ITEM_BYTES) {
+        if (items->n >= RT_CONTEXT_MAX_ITEMS || json_object_size(data) > RT_CONTEXT_MAX_TYPES || items->bytes + size_of(data) > RT_CONTEXT_MAX_ITEM_BYTES) {
                 items->left_out++;
                 return true;
         }

@@ -46,30 +46,41 @@ bool rt_marks_waiting(const struct rt_marks *m) {
         return m->seen > m->taken;
 }
 
-bool rt_marks_read(struct rt_marks *m, struct rt_pump *pump) {
+/* How many bytes. */
+static size_t read_some(struct rt_marks *m, struct rt_pump *pump) {
         char chunk[CHUNK + RT_MARK_MAX];
+        uint64_t before = pump->out.seen;
         if (m->size == 0)
-                return rt_pump_read(pump, &pump->out);
+                return rt_pump_read(pump, &pump->out) ? (size_t)(pump->out.seen - before) : 0;
         if (pump->out.fd < 0 || rt_marks_waiting(m))
-                return false;
+                return 0;
         memcpy(chunk, m->tail, m->n_tail);
         ssize_t n = read(pump->out.fd, chunk + m->n_tail, CHUNK);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                return false;
+                return 0;
         size_t tail = m->n_tail;
         m->n_tail = 0;
         if (n <= 0) {
                 rt_pump_take(pump, &pump->out, chunk, tail);
                 (void)rt_pump_read(pump, &pump->out); /* it knows how a stream ends */
-                return false;
+                return 0;
         }
         pass(m, pump, chunk, tail + (size_t)n);
-        return true;
+        return (size_t)n;
+}
+
+bool rt_marks_read(struct rt_marks *m, struct rt_pump *pump) {
+        return read_some(m, pump) > 0;
+}
+
+void rt_marks_catch_up(struct rt_marks *m, struct rt_pump *pump) {
+        size_t left = rt_pump_waiting(&pump->out);
+        for (size_t n; left > 0 && !rt_marks_waiting(m) && (n = read_some(m, pump)) > 0;)
+                left -= n < left ? n : left;
 }
 
 void rt_marks_item(struct rt_marks *m, struct rt_pump *pump) {
-        while (!rt_marks_waiting(m) && rt_marks_read(m, pump))
-                continue;
+        rt_marks_catch_up(m, pump);
         m->taken++;
         if (m->seen < m->taken) /* it did not reach us, and what was written before has */
                 m->seen = m->taken;
@@ -87,8 +98,7 @@ void rt_marks_go_on(struct rt_marks *m, struct rt_pump *pump) {
 void rt_marks_end(struct rt_marks *m, struct rt_pump *pump) {
         m->taken = UINT64_MAX; /* a mark without an item waits for nothing */
         rt_marks_go_on(m, pump);
-        while (rt_marks_read(m, pump))
-                continue;
+        rt_marks_catch_up(m, pump);
         size_t tail = m->n_tail;
         m->seen = m->taken = m->n_tail = 0;
         rt_pump_take(pump, &pump->out, m->tail, tail);

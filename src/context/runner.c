@@ -119,6 +119,24 @@ static size_t frame_size(const struct rt_buf *in) {
         return (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
 }
 
+/* Values take many times the bytes that they are written with: how many at most, before any is made. */
+static bool too_many_values(const char *text, size_t size) {
+        enum { OF_ARRAY = 160, OF_OBJECT = 320, OF_VALUE = 64 }; /* about what jansson takes */
+        size_t sum = 0;
+        bool quoted = false;
+        for (const char *p = text; p < text + size; p++) {
+                if (quoted) {
+                        quoted = *p != '"';
+                        p += *p == '\\'; /* and what it escapes */
+                } else if (*p == '"') {
+                        quoted = true;
+                } else {
+                        sum += *p == '[' ? OF_ARRAY : *p == '{' ? OF_OBJECT : *p == ',' ? OF_VALUE : 0;
+                }
+        }
+        return sum > RT_CONTEXT_MAX_PARSED;
+}
+
 /* 1, 0 or -1 as rt_runner_receive. */
 static int take_frame(struct rt_buf *in, json_t **ret_message) {
         if (in->size < HEAD)
@@ -128,6 +146,8 @@ static int take_frame(struct rt_buf *in, json_t **ret_message) {
                 return -1;
         if (in->size < HEAD + size)
                 return 0;
+        if (too_many_values(in->data + HEAD, size))
+                return -1;
         json_t *message = json_loadb(in->data + HEAD, size, JSON_ALLOW_NUL, NULL);
         in->size -= HEAD + size;
         memmove(in->data, in->data + HEAD + size, in->size);

@@ -203,6 +203,11 @@ bool rt_pump_read(struct rt_pump *p, struct rt_stream *s) {
         return s->seen > before;
 }
 
+size_t rt_pump_waiting(const struct rt_stream *s) {
+        int n = 0;
+        return s->fd >= 0 && ioctl(s->fd, FIONREAD, &n) == 0 && n > 0 ? (size_t)n : 0;
+}
+
 void rt_pump_flush(struct rt_pump *p) {
         struct rt_stream *const streams[] = { &p->out, &p->err };
         for (size_t i = 0; i < RT_LEN(streams); i++) {

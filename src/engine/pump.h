@@ -50,6 +50,8 @@ void rt_pump_close(struct rt_pump *pump);
 /* For those who wait themselves: takes what is in a stream now, at most a chunk; false: nothing was. What
  * was held back of an unfinished character goes on now. */
 bool rt_pump_read(struct rt_pump *pump, struct rt_stream *stream);
+/* How many bytes are in it now. */
+size_t rt_pump_waiting(const struct rt_stream *stream);
 /* What somebody else has read from it. */
 void rt_pump_take(struct rt_pump *pump, struct rt_stream *stream, const char *data, size_t size);
 void rt_pump_flush(struct rt_pump *pump);

@@ -237,18 +237,36 @@ static const char *wire_key(const struct rt_agentbay_item *item, const char *mim
         return item->chart_mime && strcmp(mime, RT_AGENTBAY_CHART) == 0 ? item->chart_mime : mime;
 }
 
+static void put_formats(struct rt_json *json, const struct rt_agentbay_item *item) {
+#define X(member, mime, kind) put_##kind(json, wire_key(item, mime), item->member);
+        RT_AGENTBAY_FORMATS(X)
+#undef X
+}
+
 /* One item as the string it is on the wire: JSON inside JSON. */
 static void put_item(struct rt_json *json, const struct rt_agentbay_item *item) {
         rt_auto_json struct rt_json inner = RT_JSON();
         rt_json_open(&inner, '{');
-#define X(member, mime, kind) put_##kind(&inner, wire_key(item, mime), item->member);
-        RT_AGENTBAY_FORMATS(X)
-#undef X
+        put_formats(&inner, item);
         rt_json_key(&inner, "isMainResult");
         rt_json_bool(&inner, item->is_main_result);
         rt_json_close(&inner, '}');
         rt_json_text(json, inner.buf.data, inner.buf.size);
         json->failed = json->failed || inner.failed;
+}
+
+void rt_agentbay_write_event_item(const struct rt_agentbay_item *item, struct rt_json *json) {
+        rt_json_open(json, '{');
+        rt_json_key(json, "isMainResult");
+        rt_json_bool(json, item->is_main_result);
+        rt_json_key(json, "is_main_result");
+        rt_json_bool(json, item->is_main_result);
+        put_formats(json, item);
+        rt_json_key(json, "mime");
+        rt_json_open(json, '{');
+        put_formats(json, item);
+        rt_json_close(json, '}');
+        rt_json_close(json, '}');
 }
 
 static void put_count_and_time(struct rt_json *json, const struct rt_agentbay_result *result,

@@ -104,6 +104,10 @@ void rt_agentbay_item_of(const struct retort_item *item, struct rt_agentbay_item
 int rt_agentbay_wire(const struct rt_agentbay_result *result, char **ret_text, struct retort_error *err);
 int rt_agentbay_wire_rich(const struct rt_agentbay_result *result, char **ret_text, struct retort_error *err);
 
+struct rt_json;
+/* A result event's payload (A3.4): the MIME keys flat, as most SDKs read them, and under "mime", as Python's does. */
+void rt_agentbay_write_event_item(const struct rt_agentbay_item *item, struct rt_json *json);
+
 /* Reads a tool's text as the Python client does (CONTRACTS A4). Whatever the text, the answer is a result: one
  * that cannot be understood is a failed one. Only RETORT_E_NOMEM is an error. All of it lives in arena.
  * Where it differs from Python, on purpose: both spellings of count and time are read; NaN, integers above

@@ -24,6 +24,7 @@ static const char *const sections[][2] = {
         { "quotas", "What one tenant may have, unless `tenants` says otherwise." },
         { "store", "What outlives the process." },
         { "runtime_face", "The API that Runtime's own front end speaks." },
+        { "agentbay_face", "The API that AgentBay's SDKs speak." },
         { "log", "JSON lines on stderr." },
         { "metrics", "Prometheus." },
 };

@@ -29,6 +29,7 @@ static const struct {
         { "jobs", "running_at_crash", false, { "rerun", "fail" }, "rerun or fail" },
         { "runtime_face", "mode", false, { "direct", "queue" }, "direct or queue" },
         { "runtime_face", "generation", false, { "head", "docs" }, "head or docs" },
+        { "agentbay_face", "format", false, { "current", "rich" }, "current or rich" },
         { "log", "level", false, { "error", "warning", "info", "debug" }, "error, warning, info or debug" },
 };
 

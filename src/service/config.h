@@ -78,6 +78,10 @@
         X(runtime_face, strict, BOOL, "false", "its quirks too: exit code always 0 (docs), HTTP 200 for failures")     \
         X(runtime_face, anonymous, BOOL, "false", "POST /api/execute and /ws/execute without a token")                 \
         X(runtime_face, anonymous_socket, BOOL, "false", "/ws/execute without a token, as Runtime's front end asks")   \
+        X(agentbay_face, enabled, BOOL, "true", "serve POST / and /agentbay")                                          \
+        X(agentbay_face, format, TEXT, "current", "what run_code answers with: current or rich; ?format= says otherwise") \
+        X(agentbay_face, idle, MS, "5m", "a session ends when nobody has called for so long, unless it says otherwise") \
+        X(agentbay_face, url, TEXT, "", "where clients reach this server, as in https://retort.example; empty: as their Host says") \
         X(log, level, TEXT, "info", "error, warning, info or debug")                                                   \
         X(metrics, public, BOOL, "false", "/metrics without a key")
 

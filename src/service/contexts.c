@@ -101,7 +101,7 @@ static void fill_record(const struct rt_held *held, const struct retort_context_
                                               .can_fork = info->can_fork, .can_complete = info->can_complete,
                                               .can_inspect = info->can_inspect };
         (void)snprintf(record->id, sizeof record->id, "%s", info->id);
-        (void)snprintf(record->box, sizeof record->box, "%s", info->box);
+        (void)snprintf(record->box, sizeof record->box, "%.26s", info->box);
         (void)snprintf(record->language, sizeof record->language, "%s", info->language);
         (void)snprintf(record->version, sizeof record->version, "%s", info->version ? info->version : "");
         (void)snprintf(record->why, sizeof record->why, "%s", info->why);
