@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -192,7 +193,11 @@ static void split(const char *supervisor) {
         _exit(NO_SUPERVISOR);
 }
 
+/* An R with threads of its own (some BLAS) has been divided by src/pool already: descriptor 0 is no socket any more. */
 static void begin_in_fork(const char *supervisor) {
+        struct stat status;
+        if (fstat(STDIN_FILENO, &status) == 0 && !S_ISSOCK(status.st_mode))
+                return;
         split(supervisor);
         int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
         if (null < 0 || dup2(null, STDIN_FILENO) < 0)
