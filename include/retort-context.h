@@ -122,7 +122,7 @@ struct retort_context_info {
         const char *id;       /* 26 characters, sorts by time; lives as long as the context */
         const char *language; /* the runtime's name; the same */
         const char *version;
-        char box[28];         /* id of the box: the same for contexts that share one; another one once it was restarted without it */
+        char box[27];         /* id of the box: the same for contexts that share one; another one once it was restarted without it */
         char why[192];        /* DEAD: in words */
         uint64_t execution_count;
         uint64_t age_ms;

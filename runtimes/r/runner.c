@@ -5,15 +5,18 @@
  * comes back by way of the same question.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "runner.h"
 
-enum { PROTOCOL = 3 };
+enum { PROTOCOL = 3, NO_SUPERVISOR = 126 };
 
 struct runner runner;
 static char version[64];
@@ -172,6 +175,54 @@ static void serve(void) {
         }
 }
 
+/* A fork of a frozen R: its child is the runner, and it becomes the supervisor, whose socket is descriptor 0. */
+static void split(const char *supervisor) {
+        char number[16];
+        pid_t pid = fork();
+        if (pid < 0)
+                _exit(NO_SUPERVISOR);
+        if (pid == 0)
+                return;
+        for (int fd = 1; fd <= PROTOCOL; fd++)
+                (void)close(fd);
+        (void)snprintf(number, sizeof number, "%d", (int)pid);
+        char *const argv[] = { (char *)(uintptr_t)supervisor, number, NULL };
+        (void)signal(SIGPIPE, SIG_DFL);
+        (void)execve(supervisor, argv, environ);
+        (void)kill(pid, SIGKILL);
+        _exit(NO_SUPERVISOR);
+}
+
+/* An R with threads of its own (some BLAS) has been divided by src/pool already: descriptor 0 is no socket any more. */
+static void begin_in_fork(const char *supervisor) {
+        struct stat status;
+        if (fstat(STDIN_FILENO, &status) == 0 && !S_ISSOCK(status.st_mode))
+                return;
+        split(supervisor);
+        int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (null < 0 || dup2(null, STDIN_FILENO) < 0)
+                _exit(NO_SUPERVISOR);
+        (void)close(null);
+        (void)setpgid(0, 0);
+}
+
+/* supervisor: "", or this is a fork that a context is made of. */
+EXPORT SEXP retort_begin(SEXP supervisor) {
+        const char *path = Rf_translateCharUTF8(STRING_ELT(supervisor, 0));
+        if (path[0])
+                begin_in_fork(path);
+        if (runner.owner || rt_frames_open(&runner.frames, PROTOCOL) < 0)
+                Rf_error("descriptor 3 is not the engine");
+        runner.owner = getpid();
+        return R_NilValue;
+}
+
+/* R has read its profile and attached its packages. */
+static void start(void) {
+        (void)Rf_eval(runner.start, R_BaseEnv);
+        send_ready();
+}
+
 /* R wants a line: for itself, or for a program that asks. */
 static int read_console(const char *prompt, unsigned char *to, int room, int history) {
         (void)history;
@@ -179,13 +230,13 @@ static int read_console(const char *prompt, unsigned char *to, int room, int his
                 (void)snprintf((char *)to, (size_t)room, "1\n"); /* abort */
                 return 1;
         }
-        if (!runner.top) { /* R has read its profile, and attached its packages */
+        if (!runner.top) {
                 runner.top = R_GlobalContext;
-                send_ready();
+                start();
         }
         if (R_GlobalContext != runner.top)
                 return console_read(prompt, to, room);
-        if (!runner_is_ours()) /* a child that has nothing left to do */
+        if (!runner_is_ours()) /* a child that has nothing left to do, or what could not start */
                 _exit(EXIT_FAILURE);
         runner.crashing = false;
         if (cell_is_running())
@@ -194,16 +245,15 @@ static int read_console(const char *prompt, unsigned char *to, int room, int his
         return 0;
 }
 
-/* hooks: the functions that runner.R has for enum hook. */
-EXPORT SEXP retort_begin(SEXP hooks, SEXP r_version) {
-        if (runner.owner || rt_frames_open(&runner.frames, PROTOCOL) < 0)
-                Rf_error("descriptor 3 is not the engine");
+/* hooks: the functions that runner.R has for enum hook. begin: a function that calls retort_begin when R has started. */
+EXPORT SEXP retort_prepare(SEXP hooks, SEXP r_version, SEXP begin) {
         for (int i = 0; i < HOOKS; i++) {
                 runner.hooks[i] = VECTOR_ELT(hooks, i);
                 R_PreserveObject(runner.hooks[i]);
         }
         (void)snprintf(version, sizeof version, "%s", Rf_translateCharUTF8(STRING_ELT(r_version, 0)));
-        runner.owner = getpid();
+        runner.start = Rf_lang1(begin);
+        R_PreserveObject(runner.start);
         ptr_R_ReadConsole = read_console;
         console_begin();
         return R_NilValue;

@@ -74,6 +74,7 @@ enum hook { HOOK_PARSE, HOOK_PARSE_ERROR, HOOK_SHOW, HOOK_PAGES, HOOK_FALLBACK, 
 struct runner {
         struct rt_frames frames;
         SEXP hooks[HOOKS];
+        SEXP start; /* a call */
         pid_t owner; /* whose forked children speak to nobody */
         void *top;   /* R_GlobalContext where nothing is evaluated */
         bool crashing;
@@ -116,7 +117,8 @@ json_t *values_bundle(SEXP list);
 
 /* ---- for runner.R, by .Call ---- */
 
-SEXP retort_begin(SEXP hooks, SEXP r_version);
+SEXP retort_prepare(SEXP hooks, SEXP r_version, SEXP begin);
+SEXP retort_begin(SEXP supervisor);
 SEXP retort_report(SEXP name, SEXP value, SEXP traceback, SEXP interrupted, SEXP calls);
 SEXP retort_quit(SEXP status);
 SEXP retort_plotted(void);

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Starts R as Rscript does, without the two programs (Rscript, and R's own long shell script) that stand before the
-# real one: start.sh R-PROGRAM FILE ARGUMENT..., or start.sh R-PROGRAM - for an R that takes what it does from its console.
+# real one: start.sh R-PROGRAM FILE ARGUMENT..., or start.sh R-PROGRAM - ARGUMENT... for an R that takes what it does from its console.
 program=$1
 file=$2
 shift 2
 if [ "$file" = - ]; then
-        set -- --no-echo --no-restore --no-site-file --interactive --no-readline
+        test $# -gt 0 && set -- --args "$@"
+        set -- --no-echo --no-restore --no-site-file --interactive --no-readline "$@"
 else
         set -- --no-echo --no-restore --no-site-file "--file=$file" --args "$@"
 fi

@@ -11,11 +11,8 @@ local({
   go <- Sys.getenv("RETORT_GO")
   profile <- parse(file.path(folder, "profile.R"), keep.source = FALSE)
 
-  # What R has put into the environment since it was started, and what start.sh had before.
-  started <- readBin("/proc/self/environ", "character", 65536)
-  own <- Sys.getenv(names = TRUE)
-  from_start <- c("R_HOME", "R_SHARE_DIR", "R_INCLUDE_DIR", "R_DOC_DIR", "LD_LIBRARY_PATH", "PWD")
-  own <- own[!names(own) %in% sub("=.*", "", started) | names(own) %in% from_start]
+  fork <- new.env(parent = baseenv())
+  sys.source(file.path(folder, "fork.R"), fork, keep.source = FALSE)
 
   .First.sys() # attaches the default packages, as R will want to do
 
@@ -46,43 +43,13 @@ local({
   })
   utils::read.csv(text = "a,b\n1,2")
 
-  # The session's own folder is made by each child for itself.
-  unlink(tempdir(), recursive = TRUE)
-  gc(full = TRUE)
-
-  close(file(park, "rb", raw = TRUE)) # here the server stands; what returns is a child
-
-  from <- file(go, "rb", raw = TRUE)
-  strings <- readBin(from, "character", 65536)
-  close(from)
-  count <- as.integer(strings[1])
-  args <- strings[1 + seq_len(count)]
-  given <- strings[-seq_len(count + 1)]
-
-  # The environment is the request's, and what R would have added to it.
-  set <- function(names, values) if (length(names)) do.call(Sys.setenv, structure(as.list(values), names = names))
-  ends <- regexpr("=", given, fixed = TRUE)
-  names <- substr(given, 1, ends - 1)
-  Sys.unsetenv(setdiff(names(Sys.getenv()), names))
-  set(names, substring(given, ends + 1))
-  library_path <- Sys.getenv("LD_LIBRARY_PATH")
-  own["PWD"] <- getwd()
-  if (nzchar(library_path)) own["LD_LIBRARY_PATH"] <- paste0(own["LD_LIBRARY_PATH"], ":", library_path)
-  own["R_SESSION_TMPDIR"] <- tempdir(check = TRUE)
-  left <- !names(own) %in% names | names(own) %in% c("PWD", "LD_LIBRARY_PATH")
-  set(names(own)[left], own[left])
+  args <- fork$await(park, go) # here the server stands; what returns is a child
 
   # commandArgs() asks R's own copy, which nothing in R can change.
   old <- commandArgs()
   first <- old[seq_len(match("--args", old))]
   first[startsWith(first, "--file=")] <- paste0("--file=", args[1])
-  replacement <- commandArgs
-  body(replacement)[[2]][[3]] <- c(first, args[-1])
-  environment(replacement) <- baseenv()
-  unlockBinding("commandArgs", baseenv())
-  assign("commandArgs", replacement, baseenv())
-  lockBinding("commandArgs", baseenv())
+  fork$set_args(c(first, args[-1]))
 
-  if (exists(".Random.seed", globalenv(), inherits = FALSE)) rm(".Random.seed", envir = globalenv())
   for (expression in profile) eval(expression, globalenv())
 })

@@ -18,6 +18,7 @@
 #include "base/util.h"
 #include "box/wire.h"
 #include "pool/ahead.h"
+#include "pool/divide.h"
 #include "pool/files.h"
 #include "pool/forkserver.h"
 #include "pool/freeze.h"
@@ -191,6 +192,7 @@ bool rt_forkserver_takes(const char *path, int *ret_fd) {
         }
         if (served && strcmp(path, RT_FORKSERVER_GO) == 0 && getpid() == guest) {
                 *ret_fd = rt_zygote_await_program(rt_take_fd(&guest_socket), main_fd);
+                rt_pool_divide();
                 return true;
         }
         if (!served && strcmp(path, RT_FORKSERVER_MAIN) == 0) {

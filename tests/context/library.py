@@ -53,7 +53,7 @@ class Command(c.Structure):
 
 
 class Info(c.Structure):
-    _fields_ = [("state", c.c_int), ("id", c.c_char_p), ("language", c.c_char_p), ("version", c.c_char_p), ("box", c.c_char * 28), ("why", c.c_char * 192), ("execution_count", c.c_uint64), ("age_ms", c.c_uint64), ("idle_ms", c.c_uint64), ("can_fork", c.c_bool), ("can_complete", c.c_bool), ("can_inspect", c.c_bool)]
+    _fields_ = [("state", c.c_int), ("id", c.c_char_p), ("language", c.c_char_p), ("version", c.c_char_p), ("box", c.c_char * 27), ("why", c.c_char * 192), ("execution_count", c.c_uint64), ("age_ms", c.c_uint64), ("idle_ms", c.c_uint64), ("can_fork", c.c_bool), ("can_complete", c.c_bool), ("can_inspect", c.c_bool)]
 
 
 class Config(c.Structure):

@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "pool/divide.h"
 #include "pool/files.h"
 #include "pool/freeze.h"
 #include "pool/raw.h"
@@ -190,6 +191,7 @@ static int go(void) {
         (void)mallopt(M_MMAP_MAX, 65536);
         int fd = strings;
         strings = -1;
+        rt_pool_divide();
         return fd;
 }
 

@@ -17,7 +17,7 @@ final class Memory {
     private Memory() {
     }
 
-    /** Where there is plenty. */
+    /** Where there is plenty. First before all else: later the JVM would look for room for it in all that there is. */
     static void setAside() {
         if (reserve == null && wasFull && room() < PLENTY) {
             System.gc(); // what filled it may have been let go

@@ -53,6 +53,12 @@ final class Native {
         UNSAFE.putObject(object, UNSAFE.objectFieldOffset(type.getDeclaredField(name)), value);
     }
 
+    @SuppressWarnings("deprecation")
+    static void writeStatic(Class<?> type, String name, Object value) throws ReflectiveOperationException {
+        Field field = type.getDeclaredField(name);
+        UNSAFE.putObject(UNSAFE.staticFieldBase(field), UNSAFE.staticFieldOffset(field), value);
+    }
+
     /** Memory for that many bytes, with these at its beginning. Whoever asks frees it. */
     static long memory(byte[] bytes, long size) {
         long at = UNSAFE.allocateMemory(size);

@@ -2,6 +2,7 @@
 package retort.runner;
 
 import java.io.BufferedOutputStream;
+import java.io.File;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.PrintStream;
@@ -19,6 +20,8 @@ import java.util.function.Consumer;
  * contract. One thread hears what is asked (hear), one does it (work), cells run on a third (CellThread), a fourth waits for SIGINT.
  */
 public final class Runner {
+    /** Of the thread that compiles: programs are nested deeply. */
+    static final long STACK = 32 << 20;
     private static final int EXIT_BROKEN = 1;
     private static final long EXIT_PATIENCE_MS = 2000;
 
@@ -26,7 +29,7 @@ public final class Runner {
     private final Surroundings surroundings = new Surroundings();
     private final BlockingQueue<Map<String, Object>> requests = new LinkedBlockingQueue<>();
     private final Input input = new Input(this::askForLine);
-    private final Engine engine = new Engine();
+    private final Engine engine;
     private final Object showing = new Object();
     private long current; // whose items are shown, guarded by showing; 0: nobody's
     private volatile boolean ending;
@@ -34,16 +37,29 @@ public final class Runner {
     private Look look;
     private int count;
 
-    private Runner() throws Throwable {
+    private Runner(Session session) throws Throwable {
         wire = new Wire();
+        this.session = session;
+        engine = session == null ? new Engine() : session.engine;
     }
 
     public static void main(String[] args) throws Throwable {
         System.load(args[0]);
+        start(args[1], null);
+    }
+
+    /** With a session that is there already, or null. */
+    static void start(String display, Session session) throws Throwable {
         // The compiler, and programs, see what is for programs; and what a context has put there.
+        String own = classPath();
+        System.setProperty("java.class.path", display + (own.isEmpty() ? "" : File.pathSeparator + own));
+        System.setProperty("sun.java.command", "");
+        new Runner(session).start();
+    }
+
+    private static String classPath() {
         String own = System.getenv("CLASSPATH");
-        System.setProperty("java.class.path", args[1] + (own == null || own.isEmpty() ? "" : java.io.File.pathSeparator + own));
-        new Runner().start();
+        return own == null ? "" : own;
     }
 
     /** The rest is done by threads that no program sees among its own. */
@@ -59,7 +75,7 @@ public final class Runner {
         ready.put("features", List.of("complete", "inspect", "input"));
         ready.put("mark", wire.mark);
         wire.send(ready);
-        new Thread(ours, this::work, "retort work", 32 << 20).start();
+        new Thread(ours, this::work, "retort work", STACK).start();
         begin(ours, this::hear, "retort hear");
         begin(ours, this::interrupt, "retort interrupt");
     }
@@ -213,16 +229,10 @@ public final class Runner {
 
     private void work() {
         try {
-            session = new Session(engine);
-            String own = System.getenv("CLASSPATH");
-            if (own != null && !own.isEmpty()) {
-                engine.addToClasspath(own);
+            if (session == null) {
+                prepare();
             }
-            session.doImports();
             look = new Look(session);
-            for (int i = 0; i < Rehearsal.CELLS.length && requests.isEmpty(); i++) {
-                session.rehearse(Rehearsal.CELLS[i]);
-            }
             for (;;) {
                 answer(requests.take());
             }
@@ -232,6 +242,18 @@ public final class Runner {
             } finally {
                 end(EXIT_BROKEN);
             }
+        }
+    }
+
+    private void prepare() throws Exception {
+        Memory.setAside();
+        session = new Session(engine);
+        if (!classPath().isEmpty()) {
+            engine.addToClasspath(classPath());
+        }
+        session.doImports();
+        for (int i = 0; i < Rehearsal.CELLS.length && requests.isEmpty(); i++) {
+            session.rehearse(Rehearsal.CELLS[i]);
         }
     }
 

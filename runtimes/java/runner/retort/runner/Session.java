@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import jdk.jshell.DeclarationSnippet;
@@ -92,6 +93,12 @@ final class Session {
             indexingHeld = false;
             holdIndexing(false);
         }
+    }
+
+    /** Until that is done. */
+    void awaitIndex() throws Throwable {
+        ExecutorService indexer = (ExecutorService) Native.TRUSTED.findStaticGetter(analysis.getClass(), "INDEXER", ExecutorService.class).invoke();
+        indexer.submit(() -> { }).get();
     }
 
     void doImports() {
