@@ -323,15 +323,13 @@ class Session:
         for fd in given:
             os.close(fd)
         if child is not None:
-            with open(reader, "rb") as told:
-                pid = told.read()
+            pid = os.read(reader, 32)  # not until its end, which takes as long as the one between does to die
             if pid:
                 self.send({"type": "forked", "id": message["id"], "pid": int(pid)})
             else:
                 self.send({"type": "forked", "id": message["id"], "message": "cannot fork"})
             os.waitpid(child, 0)
-        else:
-            os.close(reader)
+        os.close(reader)
 
     def _fork_twice(self, writer):
         """0 in the copy, which is no child of ours."""
@@ -342,7 +340,7 @@ class Session:
             child = os.fork()
             if child == 0:
                 try:
-                    copy = os.fork()
+                    copy = _fork_plainly()
                     if copy != 0:
                         os.write(writer, b"%d" % copy)
                 finally:
@@ -356,6 +354,7 @@ class Session:
 
     def _begin_copy(self, given):
         os.setpgid(0, 0)
+        threading.main_thread()._set_native_id()
         self.channel.leave()
         for fd, to in zip(given, (1, 2)):
             os.dup2(fd, to)
@@ -412,6 +411,17 @@ class Session:
             pass
         self.flush()
         os._exit(0)
+
+
+def _fork_plainly():
+    """In a fork, which has one thread and whose modules have been told: once is enough, and takes long enough."""
+    ctypes = sys.modules.get("ctypes")
+    if ctypes is None:
+        return os.fork()
+    child = ctypes.PyDLL(None).fork()
+    if child < 0:
+        raise OSError("cannot fork")
+    return child
 
 
 def _exit_code(error):
