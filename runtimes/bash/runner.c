@@ -198,6 +198,7 @@ static void run_cell(const json_t *message) {
         builtins_cell(true, runner.id);
         runner.asked = 0;
         interrupt_state = 0;
+        signals_forget();
         runner.running = true;
         if (cwd && !go_to(cwd))
                 send_error("DirectoryError", cwd, cwd);

@@ -100,7 +100,8 @@ void runner_send(json_t *message);
 
 /* ---- signals.c ---- */
 
-void signals_arm(void); /* from now on SIGINT is the runner's, whatever Bash installs */
+void signals_arm(void);    /* from now on SIGINT is the runner's, whatever Bash installs */
+void signals_forget(void); /* what came too late for the cell before */
 
 /* ---- builtins.c ---- */
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * SIGINT. It is sent to the runner's process alone, but must do what Ctrl-C does at a prompt: end the command that runs, too.
- * While Bash waits for a command it has a handler that does nothing but remember, so this library, which is loaded before
- * the C library, takes over its sigaction: Bash's handler is called by ours, which first passes the signal on to the others of
- * the process group. Background jobs do not care: Bash starts them with SIGINT ignored.
+ * While Bash waits for a command it has a handler that does nothing but remember, or blocks the signal; so this library, which is
+ * loaded before the C library, takes over sigaction and sigprocmask: Bash's handler is called by ours, when Bash wants to hear of it, and
+ * first the signal is passed on to the others of the process group. Background jobs do not care: Bash starts them with SIGINT ignored.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,15 +15,29 @@
 #include "runner.h"
 
 typedef int action_function(int, const struct sigaction *, struct sigaction *);
+typedef int mask_function(int, const sigset_t *, sigset_t *);
 
 static struct sigaction wished; /* what Bash believes to have installed */
 static bool armed;
+static volatile sig_atomic_t blocked; /* so Bash believes */
+static volatile sig_atomic_t pending;
 
 static action_function *real(void) {
         static action_function *found;
         if (!found)
                 found = (action_function *)dlsym(RTLD_NEXT, "sigaction");
         return found;
+}
+
+static mask_function *real_mask(void) {
+        static mask_function *found;
+        if (!found)
+                found = (mask_function *)dlsym(RTLD_NEXT, "sigprocmask");
+        return found;
+}
+
+static bool is_ours(void) {
+        return armed && getpid() == runner.owner;
 }
 
 /* To all but ourselves: what comes back is taken here, where the signal is blocked. */
@@ -48,7 +62,10 @@ static void on_sigint(int number) {
         } else if (runner.running) {
                 runner.asked++;
                 pass_on();
-                wished.sa_handler(number);
+                if (blocked)
+                        pending = 1;
+                else
+                        wished.sa_handler(number);
         }
         errno = saved;
 }
@@ -61,7 +78,7 @@ static int install(void) {
 }
 
 EXPORT int sigaction(int number, const struct sigaction *act, struct sigaction *old) {
-        if (number != SIGINT || !armed || getpid() != runner.owner)
+        if (number != SIGINT || !is_ours())
                 return real()(number, act, old);
         if (old)
                 *old = wished;
@@ -73,10 +90,37 @@ EXPORT int sigaction(int number, const struct sigaction *act, struct sigaction *
         return install();
 }
 
+EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
+        if (!is_ours())
+                return real_mask()(how, set, old);
+        bool was = blocked, named = set && sigismember(set, SIGINT) == 1;
+        sigset_t others;
+        if (set) {
+                others = *set;
+                sigdelset(&others, SIGINT);
+        }
+        int r = real_mask()(how, set ? &others : NULL, old);
+        if (r < 0)
+                return r;
+        if (old && was)
+                sigaddset(old, SIGINT);
+        if (set)
+                blocked = how == SIG_BLOCK ? was || named : how == SIG_UNBLOCK ? was && !named : named;
+        if (!blocked && pending) {
+                pending = 0;
+                wished.sa_handler(SIGINT);
+        }
+        return 0;
+}
+
 void signals_arm(void) {
         wished = (struct sigaction){ .sa_handler = sigint_sighandler };
         armed = true;
         (void)install();
+}
+
+void signals_forget(void) {
+        pending = 0;
 }
 
 /* Programs that cells start are not to be loaded with this. Bash has not looked at the environment yet. */

@@ -123,15 +123,24 @@ replace_all <- function() {
   }, list(from_engine = from_engine, own = body(file)))
   replace("file", file)
 
-  # R's own ignores SIGINT while it waits.
-  system <- base::system
-  body(system)[[length(body(system))]] <- substitute(
-    if (intern || timeout > 0) .Internal(system(command, intern, timeout)) else {
+  for (name in c("system", "system2")) {
+    caller <- get(name, baseenv())
+    body(caller) <- with_shell(body(caller))
+    replace(name, caller)
+  }
+}
+
+# R's own way to a shell ignores SIGINT while it waits.
+with_shell <- function(code) {
+  if (!is.call(code)) return(code)
+  if (identical(code, quote(.Internal(system(command, intern, timeout)))))
+    return(substitute(if (intern || timeout > 0) .Internal(system(command, intern, timeout)) else {
       status <- .Call(shell, command)
       if (status == 127L) warning("error in running command", call. = FALSE)
       invisible(status)
-    }, list(shell = shell))
-  replace("system", system)
+    }, list(shell = shell)))
+  for (i in seq_along(code)) if (is.call(code[[i]])) code[[i]] <- with_shell(code[[i]])
+  code
 }
 
 begin_cell <- function(formats) {

@@ -71,7 +71,7 @@ table_of <- function(frame) {
 is_rich <- function(value)
   is.data.frame(value) || is.function(value) || is.factor(value) || (length(dim(value)) == 2 && is.atomic(value)) ||
     (is.list(value) && !is.object(value) && length(value) > 0 && utils::object.size(value) <= list_bytes_max) ||
-    (is.object(value) && has_method(value))
+    (is.object(value) && !inherits(value, c("Date", "POSIXt", "difftime", "noquote")) && has_method(value))
 
 # A class that somebody wrote a method for; the methods for everything only print.
 has_method <- function(value)

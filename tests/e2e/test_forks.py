@@ -139,7 +139,7 @@ JAVASCRIPT = {
     "limits of the process": "console.log(require('fs').readFileSync('/proc/self/limits', 'utf8'))",
     "cgroup": "console.log(require('fs').readFileSync('/proc/self/cgroup', 'utf8'))",
     "processors": "console.log(require('os').cpus().length > 0, require('os').availableParallelism() > 0, require('os').tmpdir(), require('os').homedir(), require('os').hostname())",
-    "timers": "setTimeout(() => console.log('t'), 20); setImmediate(() => console.log('i')); process.nextTick(() => console.log('n')); Promise.resolve().then(() => console.log('p')); queueMicrotask(() => console.log('q'))",
+    "timers": "setImmediate(() => { console.log('i'); setTimeout(() => console.log('t'), 20); }); process.nextTick(() => console.log('n')); Promise.resolve().then(() => console.log('p')); queueMicrotask(() => console.log('q'))",
     "clock": "const t = Date.now(); setTimeout(() => console.log(Date.now() - t >= 99, performance.now() >= 0, process.uptime() >= 0, Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 1e9), 100)",
     "interval": "let n = 0; const i = setInterval(() => { console.log(++n); if (n === 3) clearInterval(i) }, 3)",
     "top-level await": {"files": [{"path": "main.mjs", "content": "import fs from 'node:fs';\nconsole.log(import.meta.url, fs.existsSync('/work'), process.argv);\nawait 1;\nconsole.log(typeof require);"}]},
