@@ -9,9 +9,13 @@ import inspect
 import re
 import signal
 import sys
+from functools import partial
 
 from IPython.core.autocall import IPyAutocall
+from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
 from IPython.core.macro import Macro
+
+from _retort import errors
 
 AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 FUTURES = 0
@@ -23,18 +27,30 @@ _prompts = re.compile(r"\s*(In \[|\.\.\.)")
 
 
 def armed(call):
-    """What this calls can be interrupted; nothing else can be. See on_interrupt."""
+    """What this calls can be interrupted; nothing else can be: see on_interrupt. IPython's own work between a cell's parts would be
+    left half done, locks and all."""
+    if Interrupt.waits:
+        Interrupt.waits = False
+        raise KeyboardInterrupt
     return call()
+
+
+class Interrupt:
+    waits = False  # one came between the parts of a cell that can be interrupted
+    cell = None  # the code of the function that is on the stack as long as a cell runs
 
 
 def on_interrupt(number, frame):
     """SIGINT. The frames themselves say whether a program runs: there is no flag that could be late."""
-    waits = frame is not None and frame.f_code.co_filename == _selectors
+    idle = frame is not None and frame.f_code.co_filename == _selectors
     while frame is not None:
         if frame.f_code is armed.__code__:
-            if waits and Loop.task is not None and Loop.cancel():
+            if idle and Loop.task is not None and Loop.cancel():
                 return
             raise KeyboardInterrupt
+        if frame.f_code is Interrupt.cell:
+            Interrupt.waits = True
+            return
         frame = frame.f_back
 
 
@@ -120,6 +136,17 @@ def _wants_loop(tree):
     return False
 
 
+def _interrupt_behind(error):
+    """An interrupt in the midst of IPython's own work, whose finally clauses then fail, is an interrupt."""
+    tb = error.__traceback__
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    first = error.__context__
+    if isinstance(first, KeyboardInterrupt) and tb is not None and errors.is_hidden(tb.tb_frame.f_code.co_filename):
+        return first
+    return error
+
+
 class Cells:
     def __init__(self, shell):
         self._shell = shell
@@ -184,6 +211,21 @@ class Cells:
         with compiler.extra_flags(AWAIT if self._shell.autoawait else 0):
             return compiler(tree, name, kind)
 
+    def trigger(self, event, code=None):
+        """IPython's events, of which programs may be told. What they do wrong is not the cell's fault."""
+        for function in list(self._shell.events.callbacks[event]):
+            try:
+                if code is None:
+                    armed(function)
+                    continue
+                told = ExecutionInfo(code, True, False, True, None)
+                if event == "post_run_cell":
+                    told = ExecutionResult(told)
+                    told.execution_count = self._shell.execution_count
+                armed(partial(function, told))
+            except Exception as error:
+                errors.report(error)
+
     def name_of(self, given, silent):
         """The file name in tracebacks."""
         if given:
@@ -196,13 +238,15 @@ class Cells:
     def run(self, code, name, silent):
         """Raises what the program raises."""
         shell = self._shell
-        shell.events.trigger("pre_execute")
+        self.trigger("pre_execute")
+        if not silent:
+            self.trigger("pre_run_cell", code)
         if not code or code.isspace():
             self._note(code, code, silent)
             return
         shell.compile.name = name
         try:
-            python, tree = self._translate(code, name)
+            python, tree = armed(lambda: self._translate(code, name))
         except BaseException:
             shell.compile.cache(code, shell.execution_count, raw_code=code)
             self._note(code, code, silent)
@@ -210,19 +254,18 @@ class Cells:
         shell.compile.cache(python, shell.execution_count, raw_code=code)
         shell.compile.name = None
         self._note(python, code, silent)
-        tree = shell.transform_ast(tree)
+        tree = armed(partial(shell.transform_ast, tree)) if shell.ast_transformers else tree
         in_loop = any(word in python for word in NEEDS_LOOP) and _wants_loop(tree)
         last = None
         if not silent and tree.body and isinstance(tree.body[-1], ast.Expr):
             last = ast.Interactive([tree.body.pop()])
-        codes = [self._compile(tree, name, "exec")] if tree.body else []
+        codes = [self._compile(tree, name, "exec")] if tree.body else []  # C, which nobody interrupts
         if last is not None:
             codes.append(self._compile(last, name, "single"))
-        hook = shell.displayhook
+        sys.displayhook = hook = shell.displayhook
         hook.source, hook.code = python, codes[-1] if last is not None and codes else None
         try:
-            with shell.builtin_trap, shell.display_trap:
-                self._execute(codes, in_loop)
+            armed(lambda: self._execute(codes, in_loop))
         finally:
             hook.code = None
 
@@ -230,6 +273,7 @@ class Cells:
         """In, _i and their like; events."""
         if not silent:
             self._shell.history_manager.store_inputs(self._shell.execution_count, python, code)
+            self._shell.history_manager.db_input_cache.clear()
             self._shell.logger.log(python, code)
 
     def _execute(self, codes, in_loop):
@@ -247,23 +291,17 @@ class Cells:
             else:
                 exec(code, self._shell.user_ns)
 
-    def _guarded(self, call):
+    def guarded(self, call):
+        """Calls it as a part of a cell; the error that ended it, or None. Code of the program's in it is to be armed."""
         try:
             self._give_signals()
-            armed(call)
+            call()
             return None
         except BaseException as error:
-            return error
+            return _interrupt_behind(error)
         finally:
             self._keep_signals()
-
-    def __call__(self, code, name, silent):
-        """Runs a cell; the error that ended it, or None."""
-        return self._guarded(lambda: self.run(code, name, silent))
-
-    def after(self, call):
-        """The same for what follows its code."""
-        return self._guarded(call)
+            Interrupt.waits = False
 
 
 _selectors = sys.modules["selectors"].__file__

@@ -49,7 +49,8 @@ class Channel:
         self._socket = socket.socket(fileno=self.fd)
         self._raw = io.FileIO(self.fd, "wb", closefd=False)
         self._writer = io.BufferedWriter(self._raw, SMALL)
-        self._chunks, self._descriptors, self._returned = deque(), [], deque()
+        self._chunks, self._descriptors = deque(), []
+        self.inbox = None  # the message that has come and is not taken yet
         self._waiting, self._sending = deque(), False
         self.lock = threading.RLock()  # held by whoever sends
         self.reading = threading.Lock()  # held by whoever waits for messages
@@ -127,38 +128,36 @@ class Channel:
     # ---- receiving ----
 
     def receive(self):
-        """The next message, None at the end of the stream. Raises what a signal handler raises, and loses nothing by it."""
-        if self._returned:
-            return self._returned.popleft()
+        """The next message, None at the end of the stream. It stays in the inbox until the caller empties that: whatever a signal
+        handler raises, nothing is lost."""
         size = SMALL
-        while True:
-            message, size = self._take(size)
-            if message is not None:
-                return message
+        while self.inbox is None:
+            size = self._take(size)
+            if self.inbox is not None:
+                break
             if self._chunks and not self._chunks[-1][0]:
                 return None
             self._chunks.extend(map(self._socket.recvmsg, (size,), (socket.CMSG_SPACE(4 * DESCRIPTORS),), (socket.MSG_CMSG_CLOEXEC,)))
-
-    def give_back(self, message):
-        """It was for somebody else."""
-        self._returned.append(message)
+        return self.inbox
 
     def _take(self, size):
+        """Fills the inbox if there is a whole frame; else how much to read next."""
         have = sum(len(chunk[0]) for chunk in self._chunks)
         if have < 4:
-            return None, size
+            return size
         head = self._chunks[0][0] if len(self._chunks[0][0]) >= 4 else b"".join(chunk[0] for chunk in self._chunks)
         length = int.from_bytes(head[:4], "big")
         if length > MOST:
             os._exit(1)  # whoever that is does not speak this protocol
         if have < 4 + length:
-            return None, min(4 + length - have, 4 << 20)
+            return min(4 + length - have, 4 << 20)
         data = b"".join(chunk[0] for chunk in self._chunks)
         rights = [packed for chunk in self._chunks for _, kind, packed in chunk[1] if kind == socket.SCM_RIGHTS]
+        given = self._descriptors + [fd for packed in rights for fd in memoryview(packed).cast("i")]
         message = json.loads(data[4 : 4 + length])
-        self._descriptors += [fd for packed in rights for fd in memoryview(packed).cast("i")]
-        self._chunks = deque([(data[4 + length :], [])] if len(data) > 4 + length else [])
-        return message, SMALL
+        rest = deque([(data[4 + length :], [])] if len(data) > 4 + length else [])
+        self._chunks, self.inbox, self._descriptors = rest, message, given  # no call between: all or nothing
+        return SMALL
 
     def descriptors(self):
         """Those that have come with messages."""

@@ -17,8 +17,8 @@ def hide(package):
     _hidden.append(os.path.dirname(package.__file__) + os.sep)
 
 
-def _shown(frame):
-    return not frame.filename.startswith(tuple(_hidden))
+def is_hidden(filename):
+    return filename.startswith(tuple(_hidden))
 
 
 def _clean(told, seen):
@@ -26,7 +26,7 @@ def _clean(told, seen):
         return
     seen.add(id(told))
     if told.stack is not None:
-        told.stack[:] = [frame for frame in told.stack if _shown(frame)]
+        told.stack[:] = [frame for frame in told.stack if not is_hidden(frame.filename)]
     for other in (told.__cause__, told.__context__, *(getattr(told, "exceptions", None) or ())):
         _clean(other, seen)
 

@@ -110,8 +110,8 @@ class Inputs:
             if message is None or message.get("type") == "shutdown":
                 session.leave()
             kind = message.get("type")
+            if kind not in ("input", "interrupt"):  # the cell is over, and this is for the main thread
+                return None
+            session.channel.inbox = None
             if kind == "input" and message.get("id") == number:
                 return None if message.get("eof") else str(message.get("text", ""))
-            if kind not in ("input", "interrupt"):  # the cell is over
-                session.channel.give_back(message)
-                return None

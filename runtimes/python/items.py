@@ -7,9 +7,13 @@ from binascii import b2a_base64
 from _retort.channel import dumps
 
 MOST = 32 << 20  # bytes of an item's JSON
+MOST_TYPES = 64
 TEXTUAL = ("application/javascript", "application/xml", "application/xhtml+xml", "application/ecmascript", "image/svg+xml", "application/x-latex")
+LEAST, GREATEST = -(1 << 63), (1 << 63) - 1
+MOST_PARSED = 256 << 20  # what the engine reckons that JSON takes when it is read: the protocol's page has the figures
 _scalars = {int, float, str, bool, type(None)}
-_exact = {int, str, bool, type(None)}
+_containers = {dict, list, tuple}
+_exact = {str, bool, type(None)}
 
 
 def is_json_type(mime):
@@ -20,6 +24,14 @@ def is_textual(mime):
     return mime.startswith("text/") or mime in TEXTUAL or mime.endswith("+xml")
 
 
+def _fits(values, kinds):
+    """Whether all numbers are such that any reader of JSON has them."""
+    if int not in kinds:
+        return True
+    whole = values if kinds == {int} else [value for value in values if type(value) is int]
+    return LEAST <= min(whole) and max(whole) <= GREATEST
+
+
 def is_json(value, depth=100):
     """Whether a dict or list says in JSON what it says in Python, but for tuples, and for NaN, which is only found later."""
     if type(value) is dict:
@@ -27,9 +39,11 @@ def is_json(value, depth=100):
             return False
         value = value.values()
     elif type(value) not in (list, tuple):
-        return type(value) in _scalars
+        return type(value) in _scalars and _fits([value], {type(value)})
     kinds = set(map(type, value))
-    return kinds <= _scalars or (depth > 0 and kinds <= _scalars | {dict, list, tuple} and all(is_json(part, depth - 1) for part in value))
+    if not kinds <= _scalars | _containers or not _fits(value, kinds):
+        return False
+    return kinds <= _scalars or depth > 0 and all(is_json(part, depth - 1) for part in value if type(part) in _containers)
 
 
 def cleaned(value, depth=100):
@@ -43,10 +57,9 @@ def cleaned(value, depth=100):
     if isinstance(value, dict):
         return {key if type(key) is str else str(key): cleaned(part, depth - 1) for key, part in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        kinds = set(map(type, value))
-        return list(value) if kinds <= _exact else [cleaned(part, depth - 1) for part in value]
-    if isinstance(value, (str, int)):
-        return int(value) if isinstance(value, int) else str(value)
+        return [cleaned(part, depth - 1) for part in value]
+    if isinstance(value, int):
+        return int(value) if LEAST <= value <= GREATEST else str(value)
     if hasattr(value, "tolist"):
         return cleaned(value.tolist(), depth - 1)
     if isinstance(value, (bytes, bytearray)):
@@ -81,15 +94,24 @@ def _value(mime, value):
     return dumps(value)
 
 
+def _parsed(text):
+    if len(text) < 1 << 20:
+        return 0
+    return 64 * (text.count(",") + 1) + 160 * text.count("[") + 320 * text.count("{")
+
+
 def encode(number, data, metadata, main, name=None, update=False):
     """An item message as JSON text; None when there is nothing to show. It is at most MOST bytes long, or says what is missing."""
     parts = {}
     for mime, value in data.items():
         text = _value(str(mime), value)
-        if text is not None:
+        if text is not None and len(parts) < MOST_TYPES:
             parts[str(mime)] = text
     if not parts:
         return None
+    heavy = next((mime for mime, text in parts.items() if is_json_type(mime) and _parsed(text) > MOST_PARSED), None)
+    if heavy:
+        parts = {"text/plain": dumps(f"{heavy} of {len(parts[heavy])} characters is left out: it has more values than an item may have")}
     sizes = {mime: len(text.encode("utf-8", "replace")) for mime, text in parts.items()} if sum(map(len, parts.values())) > MOST // 4 else {}
     if sum(sizes.values()) > MOST - (64 << 10):
         mime = max(sizes, key=sizes.get)

@@ -63,6 +63,7 @@ class Session:
         self._inputs = inputs.Inputs(self)
         self._late, self._collected, self._ending = [], None, None
         self._flush_c = None
+        cells.Interrupt.cell = Session._run.__code__
         self.fresh = shell.Fresh(self.shell)
         os.register_at_fork(after_in_child=self._forked)
 
@@ -161,23 +162,20 @@ class Session:
     # ---- a cell ----
 
     def _run(self, message):
-        code, silent = str(message.get("code", "")), bool(message.get("silent"))
-        self._ending, self.current = None, message["id"]
-        outcome = [None]
+        number, silent, code = message["id"], bool(message.get("silent")), str(message.get("code", ""))
+        cells.Interrupt.waits = False  # what came after the last cell's last words
+        self._ending = self._error = None
+        self._silent, self._tries = silent, 0
+        self.current, self.channel.inbox = number, None  # no call between these and the try
         try:
-            self._run_cell(message, code, silent, outcome)
+            self._run_cell(message, code, silent)
         except BaseException as error:  # a signal handler's, between two steps of ours
-            outcome[0] = outcome[0] or error
-        tries = 0
-        while self.current is not None:
-            try:
-                self._end_cell(outcome[0], silent, tries > MOST_TRIES)
-            except BaseException:
-                tries += 1
+            self._error = self._error or error
+        self._end_cell()
 
-    def _run_cell(self, message, code, silent, outcome):
+    def _run_cell(self, message, code, silent):
         environment, name = Environment(message.get("env")), self._cells.name_of(message.get("name"), silent)
-        self._own_name = name
+        self._own_name, self._collected = name, None
         self.shell.figures.choose(message.get("formats"))
         self.shell.displayhook.value = None
         late, self._late = self._late, []
@@ -187,28 +185,32 @@ class Session:
             environment.begin()
             if message.get("cwd"):
                 os.chdir(message["cwd"])
-            outcome[0] = self._cells(code, name, silent)
+            self._error = self._cells.guarded(lambda: self._cells.run(code, name, silent))
         except (OSError, ValueError, TypeError) as error:  # no such directory, no such variable
-            outcome[0] = error.with_traceback(None)
+            self._error = error.with_traceback(None)
         finally:
             environment.end()
         if not self.channel.is_ours():
-            self._end_child(outcome[0])
-        after = self._cells.after(self._finish)
-        outcome[0] = outcome[0] or after
+            self._end_child(self._error)
+        after = self._cells.guarded(lambda: self._finish(code, silent))
+        self._error = self._error or after
 
-    def _finish(self):
+    def _finish(self, code, silent):
         """What follows the program's code: figures that are open, then the main item, which is the last."""
-        hook = self.shell.displayhook
-        self.shell.figures.flush()
-        self.shell.events.trigger("post_execute")
+        hook, self._collected = self.shell.displayhook, None
+        cells.armed(self.shell.figures.flush)
+        self._cells.trigger("post_execute")
+        if not silent:
+            self._cells.trigger("post_run_cell", code)
         value, hook.value = hook.value, None
         if value is not None:
-            self.show(*value, main=True)
+            cells.armed(lambda: self.show(*value, main=True))
 
-    def _end_cell(self, error, silent, plainly):
+    def _end_cell(self):
+        """May be broken off, and called again."""
         if self._ending is None:
-            self._ending = iter([self.channel.entry(text) for text in self._last_words(error, silent, plainly)])
+            self._tries += 1
+            self._ending = iter([self.channel.entry(text) for text in self._last_words(self._error, self._silent, self._tries > MOST_TRIES)])
         with self.channel.lock:
             self.flush()
             self.channel.send_all(self._ending)
@@ -226,8 +228,9 @@ class Session:
             words.append({"type": "error", "id": number, "name": name, "value": value, "traceback": text})
             done["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
         shell_.last_execution_succeeded = error is None
-        shell_.execution_count += not silent
-        return [channel.dumps(message) for message in (*words, done)]
+        texts = [channel.dumps(message) for message in (*words, done)]
+        shell_.execution_count = done["execution_count"] + 1
+        return texts
 
     def _describe(self, error):
         """What an error says of itself is code of the program's, too."""
@@ -297,6 +300,7 @@ class Session:
     # ---- copies ----
 
     def _fork(self, message):
+        self.channel.inbox = None  # it is not done twice
         given = self.channel.descriptors()
         if len(given) != channel.DESCRIPTORS:
             for fd in given:
@@ -377,15 +381,25 @@ class Session:
         kinds = {"run": self._run, "complete": self._complete, "inspect": self._inspect, "fork": self._fork}
         while True:
             try:
-                message = self._next()
-                if message is None or message.get("type") == "shutdown":
-                    return
-                answer = kinds.get(message.get("type"))
-                if answer:
-                    answer(message)
+                while self._serve_one(kinds):
+                    pass
+                return
             except BaseException as error:  # a signal handler's of the program's
                 self.channel.check()
                 errors.report(error)
+
+    def _serve_one(self, kinds):
+        if self.current is not None:
+            self._end_cell()
+        message = self._next()
+        if message is None or message.get("type") == "shutdown":
+            return False
+        answer = kinds.get(message.get("type"))
+        if answer:
+            answer(message)
+        if self.channel.inbox is message:
+            self.channel.inbox = None
+        return True
 
     def leave(self):
         """Ends the process as Python would, but for waiting: whoever asked has no use for it."""

@@ -5,6 +5,7 @@ import fnmatch
 import os
 import subprocess
 import sys
+import threading
 
 import IPython
 import traitlets
@@ -29,6 +30,13 @@ class Memory(dict):
         return super().keys() if pattern is None else fnmatch.filter(super().keys(), pattern)
 
     def uncache(self, *items):
+        pass
+
+
+class NoFlag(threading.Event):
+    """Nobody waits for the history to be saved; and an Event's lock, if a signal handler raises at the wrong instant, stays locked."""
+
+    def set(self):
         pass
 
 
@@ -194,7 +202,12 @@ def build(session):
     finally:
         interactiveshell.PickleShareDB = on_disk
     shell.exiter = Exit(shell)
+    shell.history_manager.save_flag = NoFlag()
     shell.init_user_ns()
+    # All that IPython puts in place for each cell, or makes when it is first used: an interrupt must not find it half done.
+    shell.builtin_trap.__enter__()
+    shell.display_trap.__enter__()
+    shell.display_formatter.format(shell)
     shell.events.register("post_execute", shell.figures.flush)
     imports.Watch(figures.MODULES, shell.figures.settle)
     return shell

@@ -100,7 +100,7 @@ def test_kinds_of_results(shared, code, mime, value):
     assert cell.main[mime] == value
 
 
-@pytest.mark.parametrize("code", ["{1: 2}", "[float('nan')]", "[object()]", "x = []; x.append(x); x", "(1, 2)"])
+@pytest.mark.parametrize("code", ["{1: 2}", "[float('nan')]", "[object()]", "x = []; x.append(x); x", "(1, 2)", "[2**63]", "{'a': [-2**70, 'x']}"])
 def test_what_is_not_json(shared, code):
     assert list(shared.run(code).main) == ["text/plain"]
 
@@ -126,6 +126,13 @@ def test_what_json_cannot_say_is_made_to_fit(shared):
     cell = shared.run("display({'application/json': {1: float('nan'), 2: {3}, 'b': b'x'}, 'text/html': 5, 'image/png': b'abc', 'a/b': b'z'}, raw=True)")
     assert cell.items[0]["data"] == {"application/json": {"1": None, "2": [3], "b": "eA=="}, "text/html": "5", "image/png": "YWJj", "a/b": "eg=="}
     assert shared.run("display({'application/json': {1: 'a', '1': 'b'}}, raw=True)").items[0]["data"] == {"application/json": {"1": "b"}}
+
+
+def test_numbers_that_few_readers_have_are_texts(shared):
+    cell = shared.run("display({'application/json': [2**63 - 1, -2**63, 2**63, 1e300, {'a': 10**30}]}, raw=True)")
+    assert cell.items[0]["data"]["application/json"] == [2**63 - 1, -(2**63), str(2**63), 1e300, {"a": str(10**30)}]
+    cell = shared.run("display({'application/json': [0] * 5_000_000}, raw=True); display({f'a/{i}': 'x' for i in range(70)}, raw=True)")
+    assert "left out" in cell.items[0]["data"]["text/plain"] and len(cell.items[1]["data"]) == 64
 
 
 def test_displays_have_names(shared):
