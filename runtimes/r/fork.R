@@ -26,6 +26,8 @@ set_environment <- function(given) {
   set(names(own)[left], own[left])
 }
 
+supervisor <- ""
+
 # Returns in a child that has a program: its arguments. Before it has one, it does what `meanwhile` does.
 await <- function(park, go, meanwhile = function() NULL) {
   force(go) # the environment is another's behind the park
@@ -37,6 +39,7 @@ await <- function(park, go, meanwhile = function() NULL) {
   strings <- readBin(from, "character", 65536)
   close(from)
   count <- as.integer(strings[1])
+  supervisor <<- Sys.getenv("RETORT_SUPERVISOR") # of the C library: not there any more if the fork has been divided already
   set_environment(strings[-seq_len(count + 1)])
   if (exists(".Random.seed", globalenv(), inherits = FALSE)) rm(".Random.seed", envir = globalenv())
   strings[1 + seq_len(count)]

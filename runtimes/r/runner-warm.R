@@ -63,6 +63,6 @@ prepare <- function(folder) {
     args <- commandArgs()
     fork$set_args(args[seq_len(match("--args", args, nomatch = length(args) + 1) - 1)])
     fork$await(Sys.getenv("RETORT_PARK"), Sys.getenv("RETORT_GO"), rehearse_once_more)
-    Sys.getenv("RETORT_SUPERVISOR")
+    fork$supervisor
   }
 }

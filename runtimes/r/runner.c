@@ -206,7 +206,7 @@ static void begin_in_fork(const char *supervisor) {
         (void)setpgid(0, 0);
 }
 
-/* supervisor: "", or this is a fork that a context is made of. */
+/* supervisor: "", or this is a fork that a context is made of, and one that has no threads: else libretort-forkserver has divided it. */
 EXPORT SEXP retort_begin(SEXP supervisor) {
         const char *path = Rf_translateCharUTF8(STRING_ELT(supervisor, 0));
         if (path[0])

@@ -166,8 +166,8 @@ def bare_runtimes(tmp_path_factory):
     shutil.copytree(RUNTIMES_DIR, folder)
     described = folder / "python" / "runtime.yaml"
     text = described.read_text()
-    assert text.count("  preload: [numpy, pandas, matplotlib.pyplot]\n") == 1
-    described.write_text(re.sub(r"  preload: \[.*\]\n", "  preload: []\n", text))
+    assert text.count("\n  preload: [numpy, pandas, matplotlib.pyplot]\n") == 1
+    described.write_text(re.sub(r"\n  preload: \[.*\]\n", "\n  preload: []\n", text))
     described = folder / "java" / "runtime.yaml"
     text = described.read_text()
     assert text.count("    - Warm\n") == 1

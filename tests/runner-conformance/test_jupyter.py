@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -279,7 +280,10 @@ def test_an_interrupt_at_once(python):
         cell = python.begin("import time\nfor _ in range(600): time.sleep(0.1)")
         time.sleep(0.002)
         python.interrupt()
-        python.finish(cell, patience=20)
+        again = threading.Timer(1, python.interrupt)  # as the engine does: the first one may have come before the cell began
+        again.start()
+        python.finish(cell, patience=40)
+        again.cancel()
         assert cell.status in ("interrupted", "ok"), cell.messages
         assert cell.error["name"] == "KeyboardInterrupt"
     assert python.run("2").main["text/plain"] == "2"
