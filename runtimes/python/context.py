@@ -19,7 +19,6 @@ import time
 from _retort import session
 
 SUPERVISOR = "RETORT_SUPERVISOR"
-ROOM = 4 << 20  # bytes of answers that nobody reads until the rehearsal is over
 
 # What programs do most, so that what it loads is loaded, and what it writes to is written to.
 BEFORE = [
@@ -35,14 +34,13 @@ LIBRARIES = {
     "matplotlib.pyplot": "import matplotlib.pyplot as plt\nplt.plot([1, 2], label='x')\nplt.title('t')\nplt.legend()\nplt.show()\nplt.bar(['a'], [1])",
 }
 EACH = "1 + 1"
+OFTEN = 100  # Python writes into code that it has run but some times: how it went, and shortcuts for the next time
 _session = None
 
 
 def _run(messages):
-    """Requests, through the whole of the runner, with nobody at the other end."""
+    """Requests, through the whole of the runner, with nobody at the other end: so few that their answers have room there."""
     ours, theirs = socket.socketpair()
-    for end in (ours, theirs):
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)
     for number, message in enumerate(messages):
         body = json.dumps({"id": number + 1, **message}).encode()
         ours.sendall(len(body).to_bytes(4, "big") + body)
@@ -69,7 +67,10 @@ def ready():
     _session = session.Session()
     codes = BEFORE + [code for name, code in LIBRARIES.items() if name in sys.modules]
     asked = {"code": "pri", "cursor": 3}
-    _run([*({"type": "run", "code": code} for code in codes), {"type": "complete", **asked}, {"type": "inspect", **asked}])
+    for message in [*({"type": "run", "code": code} for code in codes), {"type": "complete", **asked}, {"type": "inspect", **asked}]:
+        _run([message])
+    for _ in range(OFTEN):
+        _run([{"type": "run", "code": code} for code in (EACH, "x = 1", "print('x')", "")])
     _session.close_loop()
     asyncio.set_event_loop_policy(None)
     _forget()

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,13 +22,14 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <wchar.h>
 
 #define PARK "/retort/park"
 #define GO "/retort/go"
 
-enum { FILE_INPUT = 257, MAX_SCRIPT = 1 << 20, MAX_PROGRAM = 8 << 20, WORDS_FD = 30, CODE_FLUSH_FAILED = 120, MAX_SEEDS = 4, SEED_BYTES = 624 * 4, LARGE = 1 << 20, SETTLINGS = 100 };
+enum { FILE_INPUT = 257, MAX_SCRIPT = 1 << 20, MAX_PROGRAM = 8 << 20, WORDS_FD = 30, CODE_FLUSH_FAILED = 120, MAX_SEEDS = 4, SEED_BYTES = 624 * 4, LARGE = 1 << 20, SETTLINGS = 100, STACK_BYTES = 256 << 10 };
 
 /* name, result, parameters */
 #define PYTHON(X)                                                                                                      \
@@ -309,6 +311,33 @@ static int frozen_main(int argc, char **argv, char **env) {
         py.Py_DecRef(told);
         run_program(script, path);
         return 0;
+}
+
+/* ---- copies of a context (session.py) ---- */
+
+int retort_fork_away(void);
+
+static void *back[5]; /* where the copy goes on */
+static volatile pid_t copied;
+
+static int fork_and_end(void *nothing) {
+        (void)nothing;
+        copied = fork();
+        if (copied == 0)
+                __builtin_longjmp(back, 1);
+        _exit(0);
+}
+
+/* As fork(2), but for whose child the copy is: not ours. The process between them shares our memory until it has forked, so that
+ * the page tables are copied once and not twice. */
+__attribute__((visibility("default"), noinline)) int retort_fork_away(void) {
+        static char stack[STACK_BYTES] __attribute__((aligned(16)));
+        if (__builtin_setjmp(back))
+                return 0;
+        pid_t between = clone(fork_and_end, stack + sizeof stack, CLONE_VM | CLONE_VFORK, NULL);
+        if (between < 0 || waitpid(between, NULL, __WALL) < 0)
+                return -1;
+        return copied;
 }
 
 /* The C library calls this with the interpreter's main; ours is put in its place. */

@@ -17,7 +17,7 @@ from _retort import imports
 
 imports.ipython()  # before all else, or the whole of it is imported
 
-from _retort import cells, channel, errors, inputs, items, shell  # noqa: E402
+from _retort import cells, channel, copies, errors, inputs, items, shell  # noqa: E402
 
 END_S = 2  # what the program's exit functions may take
 LOOKUP_S = 2  # a completion or inspection, which may run code of the program's
@@ -66,6 +66,7 @@ class Session:
         cells.Interrupt.cell = Session._run.__code__
         self.fresh = shell.Fresh(self.shell)
         os.register_at_fork(after_in_child=self._forked)
+        copies.watch_hooks()
 
     def attach(self, fd):
         """Begins to speak on that descriptor."""
@@ -308,54 +309,25 @@ class Session:
             self.send({"type": "forked", "id": message["id"], "message": "a fork needs three descriptors"})
             return
         self.flush()
-        reader, writer = os.pipe()
-        try:
-            child = self._fork_twice(writer)
-        except OSError as error:
-            child = None
-            self.send({"type": "forked", "id": message["id"], "message": f"cannot fork: {error.strerror}"})
-        if child == 0:
-            os.close(reader)
-            os.close(writer)
-            self._begin_copy(given)
-            return
-        os.close(writer)
-        for fd in given:
-            os.close(fd)
-        if child is not None:
-            with open(reader, "rb") as told:
-                pid = told.read()
-            if pid:
-                self.send({"type": "forked", "id": message["id"], "pid": int(pid)})
-            else:
-                self.send({"type": "forked", "id": message["id"], "message": "cannot fork"})
-            os.waitpid(child, 0)
-        else:
-            os.close(reader)
-
-    def _fork_twice(self, writer):
-        """0 in the copy, which is no child of ours."""
-        random = sys.modules.get("random")
-        state = random.getstate() if random else None  # Python seeds anew in a child: a copy has all that the original has
         self._copying = True
         try:
-            child = os.fork()
-            if child == 0:
-                try:
-                    copy = os.fork()
-                    if copy != 0:
-                        os.write(writer, b"%d" % copy)
-                finally:
-                    if sys.exc_info()[0] is not None or copy != 0:
-                        os._exit(0)
-                if random:
-                    random.setstate(state)
+            copy, between = copies.fork()
+        except OSError:
+            copy, between = None, None
         finally:
             self._copying = False
-        return child
+        if copy == 0:
+            self._begin_copy(given)
+            return
+        for fd in given:
+            os.close(fd)
+        self.send({"type": "forked", "id": message["id"], **({"pid": copy} if copy else {"message": "cannot fork"})})
+        if between:
+            os.waitpid(between, 0)
 
     def _begin_copy(self, given):
         os.setpgid(0, 0)
+        threading.main_thread()._set_native_id()
         self.channel.leave()
         for fd, to in zip(given, (1, 2)):
             os.dup2(fd, to)

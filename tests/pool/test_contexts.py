@@ -207,14 +207,30 @@ def test_a_supervisor_that_cannot_be_started_ends_both(contexts):
         os.waitpid(context.fork_pid, 0)
 
 
-def test_a_copy_of_a_fork(start):
+@pytest.mark.parametrize("before", ["0", "import os; os.register_at_fork(after_in_child=lambda: globals().update(told=1))", "import threading, time; threading.Thread(target=time.sleep, args=(5,), daemon=True).start()"])
+def test_copies_of_a_fork(start, before):
+    """By frozen.c's own fork, and by Python's where a program wants to know or has threads."""
     context = start()
-    context.run("x = [1]")
-    copy = context.fork()
+    context.run("import os, random, threading\nx = [1]; random.seed(3)")
+    context.run(before)
+    copies = [context.fork()]
+    copies.append(copies[0].fork())
     try:
-        assert text_of(copy, "x.append(2); x") == "[1, 2]" and text_of(context, "x") == "[1]"
+        assert text_of(copies[0], "x.append(2); x, random.random()") == text_of(copies[1], "x.append(2); x, random.random()")
+        assert text_of(context, "x") == "[1]" and text_of(context, "1 / 3") == "0.3333333333333333"
+        for copy in copies:
+            assert text_of(copy, "os.getpid(), os.getpgid(0), threading.main_thread().native_id, threading.active_count()") == f"({copy.pid}, {copy.pid}, {copy.pid}, 1)"
+            assert text_of(copy, "os.getppid() == " + str(context.fork_pid)) == "False"
+            assert copy.run("!echo child").text == "child\n" and copy.run("import asyncio; await asyncio.sleep(0.01)").status == "ok"
+            assert copy.run("import multiprocessing as mp\nwith mp.Pool(2) as p: print(p.map(abs, [-1]))").text == "[1]\n"
+        assert context.run("!echo original").text == "original\n"
+        cell = copies[1].begin("while True: pass")
+        time.sleep(0.3)
+        copies[1].interrupt()
+        assert copies[1].finish(cell).status == "interrupted"
     finally:
-        copy.close()
+        for copy in copies:
+            copy.close()
 
 
 def private_kib(pid):

@@ -276,7 +276,7 @@ def test_copies(runner):
     try:
         assert value(copy, "x.append(2); x, await f()") == "([1, 2], 2)" and value(runner, "x, await f()") == "([1], 1)"
         assert value(copy, "random.random()") == value(runner, "random.random()")
-        assert value(copy, "os.getpid() == os.getpgid(0)") == "True" and value(copy, "os.getpid()") == str(copy.pid)
+        assert value(copy, "import threading; os.getpid() == os.getpgid(0) == threading.main_thread().native_id") == "True" and value(copy, "os.getpid()") == str(copy.pid)
         assert copy.ready["mark"] != runner.ready["mark"]
         again = copy.fork()
         runner.interrupt()
