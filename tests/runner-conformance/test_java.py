@@ -372,6 +372,18 @@ def test_interrupts_in_a_row(runner):
         assert shown(runner, "kept") == "5"
 
 
+def test_what_needs_many_stops_leaves_none_behind(runner):
+    """Many Thread.stops in a row left a ThreadDeath in the JVM that never came out, and later ones were for nothing."""
+    for _ in range(8):
+        for code in ('new ProcessBuilder("sleep", "60").start().getInputStream().read();', "while (true);"):
+            cell = runner.begin(code)
+            time.sleep(0.3)
+            runner.interrupt()
+            runner.finish(cell, patience=20)
+            assert cell.status == "interrupted"
+        assert shown(runner, "1 + 1") == "2"
+
+
 def test_memory_and_stack_may_be_full(runner):
     cell = runner.run("int deeper(int n) { return deeper(n + 1) + 1; }\ndeeper(0)")
     assert (cell.status, cell.error["name"]) == ("error", "java.lang.StackOverflowError")

@@ -97,7 +97,7 @@ def test_opened_shown_listed_closed(holder):
 def test_one_that_nobody_waits_for_is_not_kept(holder):
     before = holder.get("/v1/status").json["contexts"]
     for pause in (0, 0.005, 0.02, 0.03, 0.04):
-        connection = raw(holder, "POST", "/v1/contexts", {"language": "toy"})
+        connection = raw(holder, "POST", "/v1/contexts", {"language": "toy", "env": {"TOY_STARTS_S": "1"}})
         time.sleep(pause)
         connection.close()
     wait_for(lambda: (now := holder.get("/v1/status").json)["context_calls"] == 0 and now["contexts"] == before)

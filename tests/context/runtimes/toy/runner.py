@@ -10,7 +10,9 @@ import os
 import signal
 import socket
 import sys
+import time
 
+time.sleep(float(os.environ.get("TOY_STARTS_S", "0")))
 for fd in (1, 2):  # what is said before a runner is ready is no cell's
     os.write(fd, b"noise\n" * int(os.environ.get("TOY_NOISE", "1")))
 pipe = socket.socket(fileno=os.dup(3))

@@ -14,7 +14,7 @@ import java.util.concurrent.Callable;
  * The thread that cells run on: always the same one, called main, and nothing of ours is below a cell on its stack. It does one thing
  * after the other for another thread, which waits.
  *
- * <p>It can be stopped (Thread.stop, up to Java 19; later it can only be interrupted), which throws a ThreadDeath out of whatever it
+ * <p>It can be stopped (as by Thread.stop, up to Java 19; later it can only be interrupted), which throws a Stop out of whatever it
  * does. That may come late: the thread has left the cell, or says so just now. So it is asked to stop only while its state is RUNNING,
  * and before it is IDLE again it has made a call in which one that is still on its way arrives.
  */
@@ -38,7 +38,7 @@ final class CellThread {
     private static final long BURST_NS = 10_000_000;
     private static final int START_FIELD = 19; // in /proc/PID/stat, behind the name
     private static final long TICK_NS = 10_000_000;
-    private static final ThreadDeath STOPPED = new ThreadDeath();
+    private static final ThreadDeath EXIT = new ThreadDeath(); // the one that the JVM passes on from a shutdown hook
     private static final StackTraceElement[] NOWHERE = {};
     private static final MethodHandle CALL;
     private static final MethodHandle STOP; // null: this JVM cannot
@@ -48,7 +48,7 @@ final class CellThread {
         try {
             CALL = MethodHandles.lookup().findVirtual(Callable.class, "call", MethodType.methodType(Object.class));
             if (Runtime.version().feature() < 20) {
-                stop = MethodHandles.lookup().findVirtual(Thread.class, "stop", MethodType.methodType(void.class));
+                stop = Native.TRUSTED.findVirtual(Thread.class, "stop0", MethodType.methodType(void.class, Object.class));
             }
         } catch (ReflectiveOperationException e) {
             throw new ExceptionInInitializerError(e);
@@ -117,7 +117,7 @@ final class CellThread {
     MethodHandle next() throws InterruptedException {
         synchronized (this) {
             if (state == State.RUNNING) {
-                over(null, STOPPED);
+                over(null, Stop.STOP);
             }
         }
         if (stopped) {
@@ -249,7 +249,7 @@ final class CellThread {
         stopped = true;
         try {
             if (STOP != null) {
-                STOP.invokeExact(thread);
+                STOP.invokeExact(thread, (Object) Stop.STOP);
                 return;
             }
         } catch (Throwable e) {
@@ -282,6 +282,6 @@ final class CellThread {
                 }
             }
         }
-        throw STOPPED; // of that thread alone, where no cell runs
+        throw EXIT; // of that thread alone, where no cell runs
     }
 }

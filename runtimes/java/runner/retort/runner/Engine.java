@@ -103,7 +103,7 @@ final class Engine implements ExecutionControl, ExecutionControlProvider {
     @Override
     public String invoke(String type, String method) throws RunException, InternalException {
         if (thread.isInterrupted() || thread.exitCode() != null) {
-            outcome = new CellThread.Outcome(null, new ThreadDeath());
+            outcome = new CellThread.Outcome(null, Stop.STOP);
             throw new StoppedException();
         }
         MethodHandle cell;

@@ -146,7 +146,7 @@ public final class Runner {
         Consumer<Object> shower = this::show;
         Native.TRUSTED.findStaticSetter(retort.Display.class, "shower", Consumer.class).invokeExact(shower);
         Thread.setDefaultUncaughtExceptionHandler((thread, thrown) -> {
-            if (!(thrown instanceof ThreadDeath)) {
+            if (!(thrown instanceof ThreadDeath || thrown instanceof Stop)) {
                 System.err.print("Exception in thread \"" + thread.getName() + "\" " + Places.expunge(Trace.of(thrown, new Places(session))));
             }
         });

@@ -244,7 +244,7 @@ final class Session {
     private static boolean isOfInterrupt(Throwable thrown) {
         Throwable at = thrown;
         for (int i = 0; at != null && i < 100; i++, at = at.getCause()) {
-            if (at instanceof ThreadDeath || at instanceof InterruptedException) {
+            if (at instanceof Stop || at instanceof InterruptedException) {
                 return true;
             }
         }
