@@ -120,7 +120,8 @@ class Runner:
         frame = len(body).to_bytes(4, "big") + body
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         sent = self.protocol.sendmsg([frame], rights)
-        self.protocol.sendall(frame[sent:])
+        if sent < len(frame):
+            self.protocol.sendall(frame[sent:])
 
     def _frame(self):
         if len(self.bytes) < 4:
