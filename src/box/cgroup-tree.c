@@ -64,6 +64,7 @@ int rt_cgroup_own(int version, const char *controller, char *ret_path, size_t si
 /* Kills what is in a group. cgroup.kill came with Linux 5.14, and is version 2's only. */
 static void kill_members(int group) {
         rt_auto_free char *pids = NULL;
+        (void)rt_write_file_at(group, "freezer.state", "THAWED"); /* held ones of version 1 do not die */
         if (rt_write_file_at(group, "cgroup.kill", "1") == 0 ||
             rt_read_file_at(group, "cgroup.procs", 1 << 20, &pids, NULL, NULL) < 0)
                 return;

@@ -18,6 +18,8 @@
 
 /* ---- the files, in both versions ---- */
 
+enum { HOLD_MS = 2000, MEMBERS_BYTES = 1 << 16 };
+
 enum file { MEMORY_MAX, SWAP_MAX, MEMORY_PEAK, MEMORY_NOW, MEMORY_SHARED, OOM_KILLS, PIDS_MAX, PIDS_NOW, PIDS_PEAK, PIDS_REFUSED, CPU_ALL,
             CPU_USER, CPU_SYSTEM, N_FILES };
 _Static_assert((int)N_FILES <= (int)RT_CGROUP_FILES, "struct rt_cgroup has room for every file");
@@ -48,8 +50,8 @@ static const struct file_spec specs[N_FILES] = {
         [CPU_SYSTEM] = { RT_CG_CPU, { 0, "cpuacct.usage_sys", "cpu.stat" }, { 0, NULL, "system_usec" }, { 0, 1, 1000 }, true, false },
 };
 
-static const char *const controller_names[3][RT_CG_CONTROLLERS] = {
-        { 0 }, { "memory", "pids", "cpuacct" }, { "memory", "pids", "cpu" } };
+static const char *const controller_names[3][RT_CG_HIERARCHIES] = {
+        { 0 }, { "memory", "pids", "cpuacct", "freezer" }, { "memory", "pids", "cpu", NULL } };
 
 static uint64_t read_number(const struct rt_cgroup *cgroup, enum file file) {
         char text[1024];
@@ -99,8 +101,14 @@ static int make_base(struct rt_cgroup_base *base, const char *path, enum rt_cgro
 
 static const enum rt_mechanism mechanism_of[] = { RT_BOX_CGROUP_MEMORY, RT_BOX_CGROUP_PIDS, RT_BOX_CGROUP_CPU };
 
+static bool usable_freezer(const struct rt_cgroup_base *base) {
+        return faccessat(base->dirs[RT_CG_FREEZER], "freezer.state", W_OK, 0) == 0;
+}
+
 /* The base is removed again if a group below it lacks the files that count (an empty hybrid hierarchy has none). */
-static bool usable_v1(struct rt_cgroup_base *base, enum rt_cgroup_controller c) {
+static bool usable_v1(const struct rt_cgroup_base *base, enum rt_cgroup_controller c) {
+        if (c == RT_CG_FREEZER)
+                return usable_freezer(base);
         for (int f = 0; f < N_FILES; f++)
                 if (specs[f].controller == c && !specs[f].optional && specs[f].name[1] &&
                     faccessat(base->dirs[c], specs[f].name[1], specs[f].writable ? W_OK : R_OK, 0) < 0)
@@ -119,16 +127,16 @@ static void drop_base(struct rt_cgroup_base *base, int c) {
 
 static bool open_v1(struct rt_cgroup_base *base, uint32_t disable) {
         bool any = false;
-        for (int c = 0; c < RT_CG_CONTROLLERS; c++) {
+        for (int c = 0; c < RT_CG_HIERARCHIES; c++) {
                 char path[600];
-                if (disable & (1u << mechanism_of[c]))
+                if (c < RT_CG_CONTROLLERS ? (disable & (1u << mechanism_of[c])) != 0 : !any)
                         continue;
                 if (rt_cgroup_own(1, controller_names[1][c], path, sizeof path) < 0)
                         continue;
                 if (make_base(base, path, c) < 0 || !usable_v1(base, c))
                         drop_base(base, c);
                 else
-                        any = true;
+                        any |= c < RT_CG_CONTROLLERS;
         }
         return any;
 }
@@ -182,7 +190,7 @@ static void make_frozen_group(struct rt_cgroup_base *base) {
 }
 
 void rt_cgroup_base_open(struct rt_cgroup_base *base, uint32_t disable, uid_t frozen_uid, struct rt_box_isolation *isolation) {
-        *base = (struct rt_cgroup_base){ .dirs = { -1, -1, -1 }, .parents = { -1, -1, -1 }, .frozen = -1, .frozen_uid = frozen_uid };
+        *base = (struct rt_cgroup_base){ .dirs = { -1, -1, -1, -1 }, .parents = { -1, -1, -1, -1 }, .frozen = -1, .frozen_uid = frozen_uid };
         (void)snprintf(base->name, sizeof base->name, "retort.%d", (int)getpid());
         const uint32_t all = 1u << RT_BOX_CGROUP_MEMORY | 1u << RT_BOX_CGROUP_PIDS | 1u << RT_BOX_CGROUP_CPU;
         if ((disable & all) == 0 && open_v2(base))
@@ -207,7 +215,7 @@ void rt_cgroup_base_open(struct rt_cgroup_base *base, uint32_t disable, uid_t fr
 }
 
 void rt_cgroup_base_close(struct rt_cgroup_base *base) {
-        for (int c = 0; c < RT_CG_CONTROLLERS; c++)
+        for (int c = RT_CG_HIERARCHIES - 1; c >= 0; c--) /* what is held is let go first */
                 drop_base(base, c);
         base->frozen = rt_close(base->frozen);
         base->version = 0;
@@ -226,14 +234,14 @@ static void open_files(struct rt_cgroup *cgroup, const int dirs[RT_CG_CONTROLLER
         }
 }
 
-/* `tasks` takes only processes that whoever *opened* it may move. Opened by us, a keeper could pull every process of the
- * host into its group, and starve it there; opened as the keeper's own uid, only its own. */
-static int open_tasks(int dir, uid_t owner) {
+/* A door takes only processes that whoever *opened* it may move. Opened by us, a keeper could pull every process of the
+ * host into its group, and starve it there; opened as the keeper's own uid, only its own; as its guest's, only those. */
+static int open_door(int dir, const char *name, uid_t owner) {
         if (owner == (uid_t)-1)
-                return openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
-        if (fchownat(dir, "tasks", owner, (gid_t)-1, 0) < 0 || seteuid(owner) < 0)
+                return openat(dir, name, O_WRONLY | O_CLOEXEC);
+        if (fchownat(dir, name, owner, (gid_t)-1, 0) < 0 || seteuid(owner) < 0)
                 return -1;
-        int fd = openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
+        int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
         int kept = errno;
         if (seteuid(0) < 0)
                 abort(); /* half a jailer must not go on */
@@ -241,7 +249,18 @@ static int open_tasks(int dir, uid_t owner) {
         return fd;
 }
 
-static int make_v1(const struct rt_cgroup_base *base, const char *name, uid_t owner, struct rt_cgroup *cgroup,
+/* Without it a box that is to stand still has to be held from inside. */
+static void make_freezer(const struct rt_cgroup_base *base, const char *name, uid_t guest, int group, struct rt_cgroup *cgroup) {
+        if (base->dirs[RT_CG_FREEZER] < 0 || group < 0 || (mkdirat(base->dirs[RT_CG_FREEZER], name, 0755) < 0 && errno != EEXIST))
+                return;
+        cgroup->freezer = openat(base->dirs[RT_CG_FREEZER], name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        cgroup->freezer_door = cgroup->freezer < 0 ? -1 : open_door(cgroup->freezer, "cgroup.procs", guest);
+        cgroup->members = fcntl(group, F_DUPFD_CLOEXEC, 3);
+        if (cgroup->freezer_door >= 0 && cgroup->members >= 0)
+                cgroup->freezer_state = openat(cgroup->freezer, "freezer.state", O_RDWR | O_CLOEXEC);
+}
+
+static int make_v1(const struct rt_cgroup_base *base, const char *name, uid_t owner, uid_t guest, struct rt_cgroup *cgroup,
                    struct retort_error *err) {
         int dirs[RT_CG_CONTROLLERS] = { -1, -1, -1 };
         int r = 0;
@@ -251,13 +270,15 @@ static int make_v1(const struct rt_cgroup_base *base, const char *name, uid_t ow
                 if (mkdirat(base->dirs[c], name, 0755) < 0 && errno != EEXIST)
                         r = rt_fail_errno(err, "cannot make a cgroup for %s", controller_names[1][c]);
                 dirs[c] = openat(base->dirs[c], name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                cgroup->tasks[c] = dirs[c] < 0 ? -1 : open_tasks(dirs[c], owner);
+                cgroup->tasks[c] = dirs[c] < 0 ? -1 : open_door(dirs[c], "tasks", owner);
                 cgroup->have[c] = cgroup->tasks[c] >= 0;
                 if (r == 0 && !cgroup->have[c])
                         r = rt_fail_errno(err, "cannot open the cgroup for %s", controller_names[1][c]);
         }
-        if (r == 0)
+        if (r == 0) {
                 open_files(cgroup, dirs);
+                make_freezer(base, name, guest, dirs[RT_CG_PIDS] >= 0 ? dirs[RT_CG_PIDS] : dirs[RT_CG_MEMORY], cgroup);
+        }
         /* Version 1 charges the buffers of network sockets only where they have a limit of their own; without, a guest's
          * loopback could fill what all of the host shares (net.ipv4.tcp_mem, udp_mem). A box needs little. */
         if (dirs[RT_CG_MEMORY] >= 0)
@@ -290,7 +311,7 @@ static int make_v2(const struct rt_cgroup_base *base, const char *name, uid_t ow
         return *ret_keeper_leaf < 0 ? rt_fail_errno(err, "cannot open the keeper's cgroup") : 0;
 }
 
-int rt_cgroup_make(const struct rt_cgroup_base *base, unsigned slot, uid_t owner, struct rt_cgroup *ret_cgroup,
+int rt_cgroup_make(const struct rt_cgroup_base *base, unsigned slot, uid_t owner, uid_t guest, struct rt_cgroup *ret_cgroup,
                    int *ret_keeper_leaf, struct retort_error *err) {
         char name[32];
         (void)snprintf(name, sizeof name, "slot%u", slot);
@@ -301,7 +322,7 @@ int rt_cgroup_make(const struct rt_cgroup_base *base, unsigned slot, uid_t owner
                 ret_cgroup->files[i] = -1;
         for (int c = 0; c < RT_CG_CONTROLLERS; c++)
                 ret_cgroup->tasks[c] = -1;
-        int r = base->version == 1   ? make_v1(base, name, owner, ret_cgroup, err)
+        int r = base->version == 1   ? make_v1(base, name, owner, guest, ret_cgroup, err)
                 : base->version == 2 ? make_v2(base, name, owner, ret_cgroup, ret_keeper_leaf, err)
                                      : 0;
         if (r < 0) {
@@ -322,12 +343,16 @@ void rt_cgroup_close(struct rt_cgroup *cgroup) {
                 cgroup->tasks[c] = rt_close(cgroup->tasks[c]);
         cgroup->dir = rt_close(cgroup->dir);
         cgroup->leaf = rt_close(cgroup->leaf);
+        cgroup->members = rt_close(cgroup->members);
+        cgroup->freezer = rt_close(cgroup->freezer);
+        cgroup->freezer_state = rt_close(cgroup->freezer_state);
+        cgroup->freezer_door = rt_close(cgroup->freezer_door);
 }
 
 void rt_cgroup_remove(const struct rt_cgroup_base *base, unsigned slot) {
         char name[32];
         (void)snprintf(name, sizeof name, "slot%u", slot);
-        for (int c = 0; c < RT_CG_CONTROLLERS; c++)
+        for (int c = RT_CG_HIERARCHIES - 1; c >= 0; c--) /* what is held is let go first */
                 if (base->dirs[c] >= 0)
                         rt_cgroup_remove_tree(base->dirs[c], name);
 }
@@ -430,4 +455,89 @@ uint64_t rt_cgroup_processes(const struct rt_cgroup *cgroup) {
 
 uint64_t rt_cgroup_cpu_ns(const struct rt_cgroup *cgroup) {
         return read_number(cgroup, CPU_ALL);
+}
+
+/* ---- standing still ---- */
+
+static bool says(int fd, const char *word) {
+        char text[256];
+        ssize_t n = pread(fd, text, sizeof text - 1, 0);
+        text[n > 0 ? n : 0] = 0;
+        return strstr(text, word) != NULL;
+}
+
+static int await_word(int fd, const char *word, uint64_t until_ns) {
+        while (!says(fd, word)) {
+                if (rt_now_ns() > until_ns) {
+                        errno = ETIMEDOUT;
+                        return -1;
+                }
+                (void)usleep(200);
+        }
+        return 0;
+}
+
+static int hold_v2(const struct rt_cgroup *cgroup, bool hold, uint64_t until_ns) {
+        if (faccessat(cgroup->leaf, "cgroup.freeze", W_OK, 0) < 0) {
+                errno = ENOSYS;
+                return -1;
+        }
+        rt_auto_close int events = openat(cgroup->leaf, "cgroup.events", O_RDONLY | O_CLOEXEC);
+        if (events < 0 || rt_write_file_at(cgroup->leaf, "cgroup.freeze", hold ? "1" : "0") < 0)
+                return -1;
+        return hold ? await_word(events, "frozen 1", until_ns) : 0;
+}
+
+/* Read anew: the kernel would repeat what it said to who has it open already. One number a line, with a line end before it. */
+static bool read_members(int group, char *ret) {
+        rt_auto_close int fd = openat(group, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, ret + 1, MEMBERS_BYTES - 2);
+        ret[0] = '\n';
+        ret[n > 0 ? n + 1 : 1] = 0;
+        return n >= 0;
+}
+
+/* Brings who is in the box's group into the freezer's. Whether there was anybody to bring: children are born where their
+ * parents are, so that nobody is left outside once there is not. */
+static bool gather(const struct rt_cgroup *cgroup, char *members, char *inside) {
+        bool any = false;
+        char *save = NULL;
+        if (!read_members(cgroup->freezer, inside) || !read_members(cgroup->members, members))
+                return false;
+        for (char *pid = strtok_r(members, "\n", &save); pid; pid = strtok_r(NULL, "\n", &save)) {
+                char line[32];
+                (void)snprintf(line, sizeof line, "\n%.29s\n", pid);
+                if (!strstr(inside, line)) /* what cannot be moved is the box's first process, or gone */
+                        any |= write(cgroup->freezer_door, pid, strlen(pid)) > 0;
+        }
+        return any;
+}
+
+static int hold_v1(const struct rt_cgroup *cgroup, bool hold, uint64_t until_ns) {
+        if (cgroup->freezer_state < 0) {
+                errno = ENOSYS;
+                return -1;
+        }
+        if (!hold)
+                return pwrite(cgroup->freezer_state, "THAWED", 6, 0) == 6 ? 0 : -1;
+        rt_auto_free char *lists = malloc(2 * MEMBERS_BYTES);
+        if (!lists || pwrite(cgroup->freezer_state, "FROZEN", 6, 0) != 6)
+                return -1;
+        while (gather(cgroup, lists, lists + MEMBERS_BYTES))
+                if (rt_now_ns() > until_ns) {
+                        errno = ETIMEDOUT;
+                        return -1;
+                }
+        return await_word(cgroup->freezer_state, "FROZEN", until_ns);
+}
+
+int rt_cgroup_hold(const struct rt_cgroup *cgroup, bool hold) {
+        uint64_t until_ns = rt_now_ns() + HOLD_MS * 1000000ull;
+        int r = cgroup->version == 2 ? hold_v2(cgroup, hold, until_ns) : hold_v1(cgroup, hold, until_ns);
+        if (r < 0 && hold && errno != ENOSYS) {
+                int why = errno;
+                (void)rt_cgroup_hold(cgroup, false);
+                errno = why;
+        }
+        return r;
 }

@@ -14,13 +14,20 @@
 
 #include "box/box.h"
 
-enum rt_cgroup_controller { RT_CG_MEMORY, RT_CG_PIDS, RT_CG_CPU, RT_CG_CONTROLLERS };
+enum rt_cgroup_controller {
+        RT_CG_MEMORY,
+        RT_CG_PIDS,
+        RT_CG_CPU,
+        RT_CG_CONTROLLERS,
+        RT_CG_FREEZER = RT_CG_CONTROLLERS, /* v1: processes come into its group only when they are held */
+        RT_CG_HIERARCHIES
+};
 
 /* The host's side: where the groups of this jailer are made. */
 struct rt_cgroup_base {
         int version;               /* 0, 1 or 2 */
-        int dirs[RT_CG_CONTROLLERS]; /* v1: the base group of each; v2: all in the first; -1: not to be had */
-        int parents[RT_CG_CONTROLLERS];
+        int dirs[RT_CG_HIERARCHIES]; /* v1: the base group of each; v2: all in the first; -1: not to be had */
+        int parents[RT_CG_HIERARCHIES];
         char name[32];             /* of the base group: "retort.<pid>" */
         int frozen;                /* v2: the group of frozen interpreters */
         uid_t frozen_uid;          /* v2: who their zygotes are until they have moved into a slot's group; or 0 */
@@ -41,17 +48,22 @@ struct rt_cgroup {
         int tasks[RT_CG_CONTROLLERS]; /* v1: "tasks" of each controller */
         int dir;                      /* v2: the slot's group */
         int leaf;                     /* v2: the group of the box now */
+        int members;                  /* v1: a group that the box's processes are in */
+        int freezer;                  /* v1: the group they are brought into to be held, its */
+        int freezer_state;            /* "freezer.state", and */
+        int freezer_door;             /* its "cgroup.procs", which takes the guest's processes from us, and no others */
         bool have[RT_CG_CONTROLLERS];
 };
-#define RT_CGROUP_NONE ((struct rt_cgroup){ .dir = -1, .leaf = -1 })
+#define RT_CGROUP_NONE ((struct rt_cgroup){ .dir = -1, .leaf = -1, .members = -1, .freezer = -1, .freezer_state = -1, .freezer_door = -1 })
 
-/* Jailer: makes the group of a slot and opens what its keeper will need. owner is the keeper's uid on the host. On
+/* Jailer: makes the group of a slot and opens what its keeper will need. owner is the keeper's uid on the host, guest its
+ * guest's; both -1: nobody's own. On
  * success *ret_keeper_leaf is a descriptor of the group the keeper is to be cloned into (v2), or -1. */
-int rt_cgroup_make(const struct rt_cgroup_base *base, unsigned slot, uid_t owner, struct rt_cgroup *ret_cgroup,
+int rt_cgroup_make(const struct rt_cgroup_base *base, unsigned slot, uid_t owner, uid_t guest, struct rt_cgroup *ret_cgroup,
                    int *ret_keeper_leaf, struct retort_error *err);
 /* Closes the descriptors (both sides). */
 void rt_cgroup_close(struct rt_cgroup *cgroup);
-/* Jailer: removes the group of a slot whose processes are gone; waits a little for the kernel to agree. */
+/* Jailer: removes the group of a slot whose keeper is gone, and what is left in it; waits a little for the kernel to agree. */
 void rt_cgroup_remove(const struct rt_cgroup_base *base, unsigned slot);
 
 /* Keeper: a group with counters at nothing for the next box. */
@@ -62,6 +74,10 @@ int rt_cgroup_join(const struct rt_cgroup *cgroup);
  * RT_CG_CONTROLLERS. Returns how many, or -1 with errno. */
 int rt_cgroup_doors(const struct rt_cgroup *cgroup, int ret_files[RT_CG_CONTROLLERS]);
 int rt_cgroup_limit(const struct rt_cgroup *cgroup, const struct retort_limits *limits, struct retort_error *err);
+
+/* Holds every process of the box where it stands, or lets them go on. Held ones of version 1 do not even die. 0, or -1 with
+ * errno: ENOSYS where nothing can do that, ETIMEDOUT; then they go on. Blocks for HOLD_MS at most. */
+int rt_cgroup_hold(const struct rt_cgroup *cgroup, bool hold);
 
 /* What the counters say now; what there is no counter for stays 0. */
 struct rt_meter {

@@ -318,6 +318,24 @@ int rt_slot_meter(struct rt_slot *slot, const struct retort_limits *limits, bool
         return message.op == RT_END;
 }
 
+int rt_slot_hold(struct rt_slot *slot, bool hold, struct rt_box_report *ret_report, struct retort_error *err) {
+        struct rt_wire_message message = { .op = RT_HOLD, .bits = hold };
+        bool sent = rt_wire_send(slot->socket, &message, NULL, 0) == 0;
+        int r = receive(slot->socket, ANSWER_MS, &message, NULL, err);
+        if (r < 0)
+                return rt_wrap(err, r, "the box was lost");
+        if (r == 0 || (message.op != RT_HELD && message.op != RT_END) || (!sent && message.op == RT_HELD))
+                return rt_fail(err, RETORT_E_BUG, "the box does not say whether it stands still");
+        if (message.op == RT_END) {
+                *ret_report = message.report;
+                return 1;
+        }
+        if (message.bits == ENOSYS)
+                return rt_fail(err, RETORT_E_ISOLATION, "there is no control group that can hold the box");
+        errno = (int)message.bits;
+        return message.bits ? rt_fail_errno(err, "cannot hold the box") : 0;
+}
+
 int rt_slot_fetch(struct rt_slot *slot, struct rt_plan *ret_left, struct retort_error *err) {
         struct rt_wire_message message = { .op = RT_FETCH };
         int fds[RT_WIRE_MAX_FDS];

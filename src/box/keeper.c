@@ -199,17 +199,23 @@ static int try_limits(struct rt_keeper *k, struct retort_error *err) {
                        : 0;
 }
 
-/* The one variable at file level: a signal handler is given nothing. */
+/* The only variables at file level: a signal handler is given nothing. */
 static volatile sig_atomic_t engine_socket = -1;
+static volatile sig_atomic_t freezer_state = -1; /* where our death ends the box, but not what is held */
 
 static void on_last_word(int number) {
         (void)number;
+        if (freezer_state >= 0) {
+                (void)!pwrite(freezer_state, "THAWED", 6, 0);
+                _exit(1);
+        }
         (void)shutdown(engine_socket, SHUT_RDWR); /* what reads it next ends the box, and the keeper */
 }
 
 int rt_keeper_outlive_jailer(const struct rt_keeper *k) {
         struct sigaction action = { .sa_handler = on_last_word };
         engine_socket = k->engine;
+        freezer_state = rt_keeper_has(k, RT_BOX_PID_NS) ? k->cgroup.freezer_state : -1;
         return sigaction(SIGTERM, &action, NULL);
 }
 
@@ -246,7 +252,7 @@ void rt_keeper_main(struct rt_keeper *k) {
                         recycle(k, how_to_start(message.bits, RT_BOX_FORKED, RT_BOX_AHEAD));
                 else if (message.op == RT_FETCH)
                         fetch(k);
-                else if (message.op != RT_KILL && message.op != RT_HURRY &&
+                else if (message.op != RT_KILL && message.op != RT_HURRY && message.op != RT_HOLD &&
                          message.op != RT_METER) /* one that crossed our answer is late, not wrong */
                         end(k, 1);
         }

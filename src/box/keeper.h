@@ -69,6 +69,7 @@ struct rt_keeper {
         bool metered;           /* and still say, but for CPU time: no guest was in the group since it ended */
         uint64_t begun_ns;      /* or METER's time */
         bool idle;              /* see RT_METER_IDLE */
+        bool held;              /* it stands still */
         uint64_t peak_processes;
         uint64_t peak_rss_bytes; /* for hosts without cgroups, and kernels that keep no peak */
         uint64_t cpu_seen_ns;
@@ -79,7 +80,8 @@ static inline bool rt_keeper_has(const struct rt_keeper *k, enum rt_mechanism m)
         return k->mechanisms & (1u << m);
 }
 
-/* From now on SIGTERM ends the keeper as the end of its engine does: in order, with the box. */
+/* From now on SIGTERM ends the keeper with the box: where a process namespace does not end it, in order, as the end of its
+ * engine does; else at once, once what is held can die. */
 int rt_keeper_outlive_jailer(const struct rt_keeper *k);
 
 /* Serves the engine until it goes away. Never returns. */

@@ -83,14 +83,15 @@ static void keep_shares_small(void) {
 }
 
 static int settle(const struct rt_jailer *j, struct rt_keeper *k, pid_t jailer, struct retort_error *err) {
-        if (!has(j, RT_BOX_PID_NS) && rt_keeper_outlive_jailer(k) < 0)
+        bool last_word = !has(j, RT_BOX_PID_NS) || k->cgroup.freezer_state >= 0;
+        if (last_word && rt_keeper_outlive_jailer(k) < 0)
                 return rt_fail_errno(err, "cannot take a signal");
         if (has(j, RT_BOX_USER_NS) && k->can_setuid &&
             (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
                 return rt_fail_errno(err, "cannot take the slot's ids");
-        /* With a pid namespace the box dies with its keeper. Without one the keeper must still end it: see rt_keeper_main. */
-        int last_word = has(j, RT_BOX_PID_NS) ? SIGKILL : SIGTERM;
-        if (prctl(PR_SET_PDEATHSIG, last_word, 0, 0, 0) < 0 || getppid() != jailer)
+        /* With a pid namespace the box dies with its keeper, if nothing holds it. Without one the keeper must still end it: see
+         * rt_keeper_main. */
+        if (prctl(PR_SET_PDEATHSIG, last_word ? SIGTERM : SIGKILL, 0, 0, 0) < 0 || getppid() != jailer)
                 return rt_fail(err, RETORT_E_CLOSED, "the jailer is gone");
         if (has(j, RT_BOX_USER_NS)) /* the file is the namespace's own; without one it would be the host's */
                 keep_shares_small();
@@ -232,7 +233,8 @@ int rt_jailer_make_slot(struct rt_jailer *j, unsigned slot, struct rt_slot_place
         rt_auto_close int go_read = go[0];
         rt_auto_close int go_write = go[1];
         rt_auto_close int leaf = -1;
-        int r = rt_cgroup_make(&j->cgroups, slot, user_ns && k.can_setuid ? keeper_uid : (uid_t)-1, &k.cgroup, &leaf, err);
+        bool own = user_ns && k.can_setuid;
+        int r = rt_cgroup_make(&j->cgroups, slot, own ? keeper_uid : (uid_t)-1, own ? keeper_uid + 1 : (uid_t)-1, &k.cgroup, &leaf, err);
         if (r < 0)
                 return r;
         k.engine = keeper_end;

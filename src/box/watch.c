@@ -201,11 +201,22 @@ static int on_meter(struct rt_keeper *k, const struct rt_wire_message *asked) {
         return rt_wire_send(k->engine, &told, NULL, 0) == 0 ? GOING_ON : RT_END_KILLED;
 }
 
+static int on_hold(struct rt_keeper *k, bool hold) {
+        struct rt_wire_message told = { .op = RT_HELD };
+        if (rt_cgroup_hold(&k->cgroup, hold) < 0)
+                told.bits = (uint32_t)errno;
+        else
+                k->held = hold;
+        return rt_wire_send(k->engine, &told, NULL, 0) == 0 ? GOING_ON : RT_END_KILLED;
+}
+
 static int on_engine(struct rt_keeper *k) {
         struct rt_wire_message message;
         int r = rt_wire_receive(k->engine, &message, NULL);
         if (r == 1 && message.op == RT_METER)
                 return on_meter(k, &message);
+        if (r == 1 && message.op == RT_HOLD)
+                return on_hold(k, message.bits != 0);
         return r == 1 && message.op != RT_KILL ? GOING_ON : RT_END_KILLED;
 }
 
@@ -271,6 +282,9 @@ void rt_keeper_watch(struct rt_keeper *k) {
         struct rt_wire_exited exited = { 0 };
         k->report.filter_kills = k->listener < 0;
         int end = wait_for_end(k, &exited);
+        if (k->held) /* whatever becomes of them */
+                (void)rt_cgroup_hold(&k->cgroup, false);
+        k->held = false;
         if (k->ahead)
                 exited.user_ns = exited.system_ns = 0; /* counted from its own start on; the group's were noted when it went */
         uint64_t ended_ns = end == RT_END_EXIT ? exited.at_ns : rt_now_ns();

@@ -39,6 +39,8 @@ static size_t message_size(uint32_t op) {
         case RT_KILL:
         case RT_RECYCLE:
         case RT_HURRY:
+        case RT_HOLD:
+        case RT_HELD:
         case RT_TAKEN:
         case RT_FORKED:
         case RT_FETCH:

@@ -4,7 +4,8 @@
  *
  *   engine --(jail socket)--> jailer     MAKE, FREEZE             <-- HELLO, MADE, FAIL
  *   engine --(slot socket)--> keeper     START, KILL, RECYCLE,    <-- READY, END, FAIL,
- *                                        FETCH, METER, HURRY          FETCHED, METERED
+ *                                        FETCH, METER, HURRY,         FETCHED, METERED, HELD
+ *                                        HOLD
  *   keeper --(init socket)--> init       ARM, GO                  <-- PARKED, TAKEN, BAD_EXEC, EXITED
  *
  * Where guests are forks of a frozen interpreter (src/pool), these besides:
@@ -50,6 +51,8 @@ enum rt_wire_op {
         RT_METERED,   /* keeper: this, since START or the METER before */
         RT_TAKEN,     /* a program that was started ahead: it has its GO, and the run begins */
         RT_HURRY,     /* engine: somebody waits for the program that is being started ahead */
+        RT_HOLD,      /* engine: the step is to stand still, or to go on */
+        RT_HELD,      /* keeper: it does; or (bits) errno */
         RT_WIRE_OPS   /* one more than the last */
 };
 
@@ -109,7 +112,7 @@ struct rt_wire_fail {
 struct rt_wire_message {
         uint32_t op;
         uint32_t bits; /* FAIL of a jailer that could not start: mask of mechanisms to do without;
-                          START, GO: RT_START_*; FORK: RT_FORK_SLOT_GROUP; RECYCLE, READY: RT_BOX_*; METER: RT_METER_*;
+                          START, GO: RT_START_*; HOLD: 1 to stand still; HELD: errno; FORK: RT_FORK_SLOT_GROUP; RECYCLE, READY: RT_BOX_*; METER: RT_METER_*;
                           FORKED: the process, as its zygote sees it */
         union {
                 struct rt_box_isolation isolation; /* HELLO */

@@ -151,6 +151,33 @@ void rt_context_box_why(struct rt_context_box *box, char *text, size_t size) {
         (void)pthread_mutex_unlock(&box->lock);
 }
 
+/* With the lock held. */
+static int freeze(struct rt_context_box *box, bool still, struct retort_error *err) {
+        if (box->ended)
+                return rt_fail(err, RETORT_E_CLOSED, "the context's box has ended");
+        struct rt_box_report report = { 0 };
+        int r = rt_slot_hold(box->slot, still, &report, err);
+        if (r == 0)
+                box->frozen = still;
+        if (r == 1) {
+                box->report = report;
+                ended(box);
+                r = rt_fail(err, RETORT_E_CLOSED, "the context's box has ended");
+        }
+        return r;
+}
+
+int rt_context_box_freeze(struct rt_context_box *box, bool still, struct retort_error *err) {
+        (void)pthread_mutex_lock(&box->asking);
+        (void)pthread_mutex_lock(&box->lock);
+        int r = still || box->frozen ? freeze(box, still, err) : RETORT_E_ISOLATION;
+        (void)pthread_mutex_unlock(&box->lock);
+        (void)pthread_mutex_unlock(&box->asking);
+        if (r != RETORT_E_ISOLATION)
+                return r;
+        return rt_context_box_ask(box, (struct rt_ask){ .op = RT_ASK_HOLD, .number = still }, NULL, NULL, NULL, 0, NULL, NULL, err);
+}
+
 /* ---- the supervisor ---- */
 
 /* 1: answered; 0: not in time; -1: it is gone. */
@@ -198,10 +225,15 @@ int rt_context_box_ask(struct rt_context_box *box, struct rt_ask ask, const char
                 *ret_fd = -1;
         (void)pthread_mutex_lock(&box->asking);
         (void)pthread_mutex_lock(&box->lock);
+        bool frozen = box->frozen && !box->ended; /* for the moment that it takes to answer all of it goes on */
+        if (frozen)
+                (void)freeze(box, false, NULL);
         bool ended = box->ended;
         (void)pthread_mutex_unlock(&box->lock);
         int got = ended ? -1 : exchange(box->control, parts, RT_LEN(parts), fds, n_fds, &answer, ret_fd);
         (void)pthread_mutex_lock(&box->lock);
+        if (frozen && !box->ended)
+                (void)freeze(box, true, NULL);
         if (got <= 0 && !box->ended) { /* it is nothing without its supervisor */
                 if (got == 0 || !read_end(box, 0))
                         finish(box);

@@ -78,6 +78,13 @@ int retort_context_restart(retort_context *context, bool *ret_files_kept, struct
         int r = rt_context_enter_dead(context, rt_now_ns() + RT_CONTEXT_START_MS * (uint64_t)NS_PER_MS, err);
         if (r < 0)
                 return r;
+        (void)pthread_mutex_lock(&context->box->lock);
+        bool paused = context->box->paused && !context->box->ended;
+        (void)pthread_mutex_unlock(&context->box->lock);
+        if (paused) {
+                rt_context_leave(context);
+                return rt_fail(err, RETORT_E_INPUT, "the context is paused");
+        }
         r = rt_context_respawn(context, ret_files_kept, err);
         (void)pthread_mutex_lock(&context->lock);
         context->dead = r < 0;
@@ -94,7 +101,7 @@ int retort_context_restart(retort_context *context, bool *ret_files_kept, struct
 
 /* ---- pause ---- */
 
-static int hold(retort_context *context, bool stop, struct retort_error *err) {
+static int pause_or_resume(retort_context *context, bool stop, struct retort_error *err) {
         const struct rt_box_isolation *isolation = rt_jail_isolation(context->engine->jail);
         if (isolation->mechanisms[RT_BOX_PID_NS].state != RT_BOX_ACTIVE)
                 return rt_fail(err, RETORT_E_ISOLATION, "a context can be paused only where there are process namespaces");
@@ -111,7 +118,7 @@ static int hold(retort_context *context, bool stop, struct retort_error *err) {
                 box->paused = stop; /* nothing begins from here on */
         (void)pthread_mutex_unlock(&box->lock);
         if (r == 0) {
-                r = rt_context_box_ask(box, (struct rt_ask){ .op = RT_ASK_HOLD, .number = stop }, NULL, NULL, NULL, 0, NULL, NULL, err);
+                r = rt_context_box_freeze(box, stop, err);
                 if (r < 0) {
                         (void)pthread_mutex_lock(&box->lock);
                         box->paused = !stop;
@@ -125,11 +132,11 @@ static int hold(retort_context *context, bool stop, struct retort_error *err) {
 }
 
 int retort_context_pause(retort_context *context, struct retort_error *err) {
-        return hold(context, true, err);
+        return pause_or_resume(context, true, err);
 }
 
 int retort_context_resume(retort_context *context, struct retort_error *err) {
-        return hold(context, false, err);
+        return pause_or_resume(context, false, err);
 }
 
 /* ---- questions ---- */

@@ -54,6 +54,7 @@ struct rt_context_box {
         unsigned n_watches;
         struct rt_span *spans; /* what goes on */
         bool paused;
+        bool frozen; /* paused, its supervisor too */
         bool ended;
         struct rt_box_report report; /* once it has ended */
         struct retort_limits limits; /* what it was started with */
@@ -76,6 +77,8 @@ void rt_context_box_drop(struct rt_context_box *box);
  * words for the answer's errno, which is in errno too; RETORT_E_CLOSED when the box has ended. */
 int rt_context_box_ask(struct rt_context_box *box, struct rt_ask ask, const char *text, const char *other, const int *fds,
                        unsigned n_fds, struct rt_answer *ret_answer, int *ret_fd, struct retort_error *err);
+/* Every process of the box stands still, or goes on. Where no control group can do that its supervisor stops the others. */
+int rt_context_box_freeze(struct rt_context_box *box, bool still, struct retort_error *err);
 /* Something begins and ends: usage is counted into the span, and the box's own limits follow. 0, or RETORT_E_CLOSED. */
 int rt_context_box_begin(struct rt_context_box *box, struct rt_span *span, struct retort_error *err);
 void rt_context_box_end(struct rt_context_box *box, struct rt_span *span);

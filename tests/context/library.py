@@ -229,4 +229,6 @@ class Context:
         self._call("retort_context_watch", path.encode(), c.c_bool(recursive), cancel_fd, callback, None)
 
     def close(self):
-        lib.retort_context_close(self.at)
+        at, self.at = self.at, None
+        if at:
+            lib.retort_context_close(at)

@@ -468,6 +468,35 @@ def test_pause(toy):
         toy.resume()
 
 
+def test_what_can_be_done_with_one_that_is_paused(engine, opened):
+    context = opened(engine.open("toy"))
+    beside = context.beside("toy")
+    context.run("x = 1; import subprocess; child = subprocess.Popen(['sleep', '1000'])")
+    context.pause()
+    assert beside.info()["state"] == "paused"
+    for refused in (context.restart, context.fork, lambda: context.beside("toy")):
+        with pytest.raises(Refused, match="paused"):
+            refused()
+    beside.close()  # its box goes on for that long
+    assert context.info()["state"] == "paused"
+    context.resume()
+    assert main(context.run("it = x, child.poll()")) == "(1, None)"
+    for _ in range(20):
+        context.pause()
+        context.resume()
+    context.pause()
+    begun = time.monotonic()
+    context.close()
+    assert time.monotonic() - begun < 3
+
+
+def test_many_processes_stand_still(toy):
+    toy.run("import subprocess; all = [subprocess.Popen(['sh', '-c', 'while :; do :; done']) for _ in range(20)]")
+    toy.pause()
+    toy.resume()
+    assert main(toy.run("it = [p.poll() for p in all] == [None] * 20")) == "True"
+
+
 def test_pausing_waits_for_no_cell(toy):
     result = in_background(toy.run, "import time; time.sleep(0.6)")
     wait_for(lambda: toy.info()["state"] == "busy")

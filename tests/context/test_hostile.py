@@ -4,6 +4,9 @@
 import os
 import resource
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -258,6 +261,96 @@ def test_descriptors_that_guests_send_are_kept_by_nobody(engine, toy):
     toy.run("import array, os, socket\nfor i in range(100):\n body = b'{\"type\":\"x\"}'\n fds = array.array('i', [os.open('/dev/null', 0) for _ in range(4)])\n pipe.sendmsg([len(body).to_bytes(4, 'big') + body], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])\n for fd in fds: os.close(fd)")
     assert toy.run("pass")["status"] == "ok"
     assert len(os.listdir("/proc/self/fd")) <= before + 8  # of 400; slots that are kept ready have some
+
+
+# ---- who will not stand still ----
+
+
+def processes_of(marker):
+    """Those that a box holds, as this host sees them: with the CPU time that each has used."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker.encode() in (path / "cmdline").read_bytes().split(b"\0"):
+                fields = (path / "stat").read_text().rsplit(")", 1)[1].split()
+                found[path.name] = int(fields[11]) + int(fields[12])
+        except OSError:
+            pass
+    return found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="control groups are the host's")
+def test_who_has_stopped_its_supervisor_stands_still(engine, opened):
+    """To stand still is not asked of the guest."""
+    context = opened(engine.open("toy"))
+    marker = "marked-" + os.urandom(6).hex()
+    context.run(f"""import os, signal, subprocess
+children = [subprocess.Popen(['python3', '-c', 'while True: pass', {marker!r}], start_new_session=True) for _ in range(3)]
+for pid in filter(str.isdigit, os.listdir('/proc')):
+    if 'supervisor' in open(f'/proc/{{pid}}/comm').read():
+        os.kill(int(pid), signal.SIGSTOP); it = pid""")
+    wait_for(lambda: len(processes_of(marker)) == 3)
+    context.pause()
+    before = processes_of(marker)
+    time.sleep(1)
+    assert len(before) == 3 and processes_of(marker) == before
+    context.close()
+    assert processes_of(marker) == {}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="control groups are the host's")
+def test_what_forks_without_end_stands_still(engine, opened):
+    context = opened(engine.open("toy"))
+    marker = "marked-" + os.urandom(6).hex()
+    code = "import os, time\nwhile True:\n if os.fork() == 0: time.sleep(0.002); os._exit(0)\n try:\n  while os.waitpid(-1, os.WNOHANG)[0]: pass\n except OSError: pass"
+    context.run(f"import subprocess; child = subprocess.Popen(['python3', '-c', {code!r}, {marker!r}])")
+    wait_for(lambda: processes_of(marker))
+    for _ in range(3):
+        context.pause()
+        before = processes_of(marker)
+        time.sleep(0.3)
+        assert before and processes_of(marker) == before
+        context.resume()
+    context.close()
+    assert processes_of(marker) == {}
+
+
+HOLDER = """import sys, time
+sys.path.insert(0, sys.argv[1])
+import library
+context = library.Engine(sys.argv[2]).open("toy")
+context.run("import subprocess; children = [subprocess.Popen(['sh', '-c', 'sleep 1000; :', " + repr(sys.argv[3]) + "]) for _ in range(3)]")
+context.pause()
+print("paused", flush=True)
+time.sleep(1000)
+"""
+
+
+def below(pid):
+    children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
+    return [one for child in children for one in (child, *below(child))]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="control groups are the host's")
+@pytest.mark.parametrize("killed", [["engine"], ["retort-jailer"], ["retort-keeper"], ["engine", "retort-jailer", "retort-keeper"]])
+def test_what_stands_still_ends_with_who_holds_it(runtimes, killed):
+    """A process that a control group of version 1 holds does not die of SIGKILL."""
+    marker = "marked-" + os.urandom(6).hex()
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(Path(__file__).parent), str(runtimes), marker], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline() == b"paused\n" and len(processes_of(marker)) == 4  # the holder's own words, too
+        names = {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in below(holder.pid)}
+        if "engine" in killed:
+            holder.kill()
+        for pid in (pid for pid, name in names.items() if name in killed):
+            os.kill(int(pid), signal.SIGKILL)
+        if len(killed) > 1:  # nobody is left who could: the next one does
+            library.Engine(runtimes).close()
+        wait_for(lambda: len(processes_of(marker)) == ("engine" not in killed))
+    finally:
+        holder.kill()
+        holder.wait()
+    wait_for(lambda: not processes_of(marker))
 
 
 # ---- a supervisor that lies ----
