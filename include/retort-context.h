@@ -33,6 +33,9 @@ struct retort_context_options {
         const char *language; /* name or alias; required. RETORT_E_INPUT for one that has no contexts */
         const char *version;
         const char *cwd;      /* where its cells begin; relative to the work directory; made if it is not there */
+        /* Directories in the box where its interpreter looks for packages first, with colons between them; relative to the work
+         * directory. R and Java know what lies there when they start. RETORT_E_INPUT: this language's cannot. */
+        const char *packages;
         const char *const *env; /* "NAME=VALUE", for the interpreter and all that it starts */
         size_t n_env;
         /* Of the box: memory_bytes, processes, file_bytes, open_files, disk_bytes. For a cell that does not say: wall_ms,

@@ -115,6 +115,15 @@ function compiled(directory, code) {
   return module.exports;
 }
 
+function inNodePath(require, specifier) {
+  if (/^(\.{0,2}\/|[a-z]+:)/.test(specifier)) return null;
+  try {
+    return require.resolve(specifier);
+  } catch {
+    return null;
+  }
+}
+
 function installModules(dialect) {
   const at = { directory: null, load: null, require: null };
   const here = () => {
@@ -126,8 +135,15 @@ function installModules(dialect) {
     return at;
   };
   const load = async (specifier, options) => {
-    const { directory, load: native } = here();
-    return native(dialect.resolve ? dialect.resolve(String(specifier), directory) : specifier, options);
+    const { directory, load: native, require } = here();
+    try {
+      return await native(dialect.resolve ? dialect.resolve(String(specifier), directory) : specifier, options);
+    } catch (error) {
+      // import does not look into NODE_PATH, where a context's packages are; require does.
+      const found = process.env.NODE_PATH && error && error.code === 'ERR_MODULE_NOT_FOUND' && inNodePath(require, String(specifier));
+      if (!found) throw error;
+      return native(pathToFileURL(found).href, options);
+    }
   };
   // import {names} from: as strict as Node, but for CommonJS modules whose names it did not see.
   load.from = async (specifier, names, options) => {

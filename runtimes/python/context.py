@@ -109,7 +109,7 @@ def _become_supervisor(path, runner):
 def begin():
     """The fork is told to go: descriptor 0 is the supervisor's socket, 1 and 2 are pipes, 3 is the protocol. Never returns."""
     supervisor = os.environ.pop(SUPERVISOR, None)
-    os.environ.pop("PYTHONPATH", None)  # led to sitecustomize, for an interpreter that starts
+    sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(":"))
     if supervisor:
         # The C library's own: Python's would run what a hundred modules do in children, and there is but one thread.
         runner = ctypes.PyDLL(None).fork()

@@ -25,6 +25,7 @@ static const struct rt_field order_fields[] = {
         RT_FIELD("language", struct order, options.language, RT_STRING, .flags = RT_REQUIRED),
         RT_FIELD("version", struct order, options.version, RT_STRING),
         RT_FIELD("cwd", struct order, options.cwd, RT_STRING),
+        RT_FIELD("packages", struct order, options.packages, RT_STRING),
         RT_FIELD("env", struct order, options.env, RT_ENV, .flags = RT_OPTIONAL,
                  .count_at = offsetof(struct order, options.n_env), .high = RETORT_MAX_ARGS),
         RT_FIELD("limits", struct order, options.limits, RT_OBJECT, .flags = RT_OPTIONAL, .shape = &rt_shape_limits),

@@ -126,15 +126,13 @@ int rt_slot_fd(const struct rt_slot *slot);
 void rt_slot_kill(struct rt_slot *slot);
 
 /* Reads the report of the step. Blocks until there is one, at most timeout_ms. */
-int rt_slot_report(struct rt_slot *slot, int timeout_ms, struct rt_box_report *ret_report,
-                   struct retort_error *err);
+int rt_slot_report(struct rt_slot *slot, int timeout_ms, struct rt_box_report *ret_report, struct retort_error *err);
 /* What the step that goes on has used since it was started or this was last asked; from now on it may use this much wall and
  * CPU time (the other limits stay). idle: nothing is expected to happen, so peaks may be seen late. limits NULL: only
  * tell. 0; 1: it has ended meanwhile, and *ret_report is its last; or an error. Blocks for at most 10 s. */
 int rt_slot_meter(struct rt_slot *slot, const struct retort_limits *limits, bool idle, struct rt_box_report *ret_report,
                   struct retort_error *err);
-/* The step that goes on stands still, every process of it, or goes on. 0; 1: it has ended meanwhile, and *ret_report is its
- * last; RETORT_E_ISOLATION: nothing here can do that; or another error: then it goes on. Blocks for at most 10 s. */
+/* Every process of the step stands still, or goes on. As rt_slot_meter; RETORT_E_ISOLATION: nothing here can do that. */
 int rt_slot_hold(struct rt_slot *slot, bool hold, struct rt_box_report *ret_report, struct retort_error *err);
 /* What the first step after make or recycle has left in the work directory, its own files among it; to be asked for after
  * its report and before the next step. RETORT_E_INPUT: it left what cannot be told (links, devices, files elsewhere, too

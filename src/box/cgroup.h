@@ -76,7 +76,7 @@ int rt_cgroup_doors(const struct rt_cgroup *cgroup, int ret_files[RT_CG_CONTROLL
 int rt_cgroup_limit(const struct rt_cgroup *cgroup, const struct retort_limits *limits, struct retort_error *err);
 
 /* Holds every process of the box where it stands, or lets them go on. Held ones of version 1 do not even die. 0, or -1 with
- * errno: ENOSYS where nothing can do that, ETIMEDOUT; then they go on. Blocks for HOLD_MS at most. */
+ * errno: ENOSYS where nothing can do that, ETIMEDOUT; then they go on. Blocks for two seconds at most. */
 int rt_cgroup_hold(const struct rt_cgroup *cgroup, bool hold);
 
 /* What the counters say now; what there is no counter for stays 0. */

@@ -80,8 +80,7 @@ static inline bool rt_keeper_has(const struct rt_keeper *k, enum rt_mechanism m)
         return k->mechanisms & (1u << m);
 }
 
-/* From now on SIGTERM ends the keeper with the box: where a process namespace does not end it, in order, as the end of its
- * engine does; else at once, once what is held can die. */
+/* From now on SIGTERM ends the keeper with the box: in order, or at once where a process namespace does the rest. */
 int rt_keeper_outlive_jailer(const struct rt_keeper *k);
 
 /* Serves the engine until it goes away. Never returns. */

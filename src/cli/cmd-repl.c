@@ -11,6 +11,8 @@ static const struct rt_opt options[] = {
         { 'E', "env", "NAME=VALUE", "set an environment variable; may be repeated", RT_OPT_LIST, AT(env) },
         { 'L', "limit", "NAME=VALUE", "set a limit, of the box (memory=1G) or of each cell (wall=30s); may be repeated", RT_OPT_LIST, AT(limits) },
         { 'C', "directory", "PATH", "where cells begin, in the box", RT_OPT_TEXT, AT(cwd) },
+        { 'P', "packages", "PATH", "where the interpreter looks for packages first, in the box; several with colons between them", RT_OPT_TEXT,
+          AT(packages) },
         { 'i', "images", "HOW", "how images are shown; default: as the terminal can, else save", RT_OPT_TEXT, AT(images),
           .choices = "kitty|iterm|sixel|save|none" },
         { 's', "save", "DIRECTORY", "where images that are not shown are saved; default: here", RT_OPT_TEXT, AT(save), .is_file = true },

@@ -10,6 +10,7 @@ struct rt_repl_opts {
         struct rt_list env;
         struct rt_list limits;
         const char *cwd;
+        const char *packages;
         const char *images;
         const char *save;
         const char *isolation;

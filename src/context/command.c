@@ -78,7 +78,7 @@ static const char *const *env_of(struct doing *d, struct rt_arena *arena, struct
         const struct rt_slot_places *p = &d->box->places;
         const struct rt_lang_places places = { p->work, p->tmp, p->runtimes };
         struct rt_lang_step step;
-        if (rt_lang_runner(d->context->runtime, d->context->asked, &places, &d->context->engine->ceilings, arena, &step, err) < 0)
+        if (rt_lang_runner(d->context->runtime, d->context->asked, d->context->packages, &places, &d->context->engine->ceilings, arena, &step, err) < 0)
                 return NULL;
         size_t n = 0;
         while (step.env[n])

@@ -23,6 +23,7 @@ static void free_context(struct retort_context *context) {
         rt_runner_close(&context->runner);
         retort_request_free(context->asked);
         free(context->cwd);
+        free(context->packages);
         (void)rt_close(context->wake);
         (void)rt_close(context->nudge);
         (void)pthread_mutex_destroy(&context->lock);
@@ -51,7 +52,7 @@ static int new_context(struct retort_engine *engine, const struct retort_context
         int r = context->wake < 0 || context->nudge < 0 ? rt_fail_errno(err, "cannot make an eventfd") : 0;
         if (r == 0)
                 r = rt_model_request_copy(&asked, &context->asked, err);
-        if (r == 0 && o->cwd && !(context->cwd = strdup(o->cwd)))
+        if (r == 0 && ((o->cwd && !(context->cwd = strdup(o->cwd))) || (o->packages && !(context->packages = strdup(o->packages)))))
                 r = rt_fail_nomem(err);
         if (r == 0) {
                 rt_toolchain_ask(engine, runtime);
@@ -70,7 +71,7 @@ static int new_context(struct retort_engine *engine, const struct retort_context
 static int plan_runner(struct retort_context *context, const struct rt_slot_places *p, struct rt_arena *arena, struct rt_lang_step *ret_step,
                        struct retort_error *err) {
         const struct rt_lang_places places = { p->work, p->tmp, p->runtimes };
-        int r = rt_lang_runner(context->runtime, context->asked, &places, &context->engine->ceilings, arena, ret_step, err);
+        int r = rt_lang_runner(context->runtime, context->asked, context->packages, &places, &context->engine->ceilings, arena, ret_step, err);
         if (r == 0 && !context->limits.wall_ms) /* a restart's are the same, and others may look at them */
                 context->limits = ret_step->limits;
         return r;
@@ -335,7 +336,7 @@ int retort_context_fork(retort_context *context, retort_context **ret_context, s
         int r = rt_context_enter(context, -1, UINT64_MAX, err);
         if (r < 0)
                 return r;
-        const struct retort_context_options o = { .language = rt_runtime_name(context->runtime), .cwd = context->cwd,
+        const struct retort_context_options o = { .language = rt_runtime_name(context->runtime), .cwd = context->cwd, .packages = context->packages,
                                                   .env = context->asked->env, .n_env = context->asked->n_env };
         r = new_context(context->engine, &o, &copy, err);
         if (r == 0) {

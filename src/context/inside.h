@@ -172,6 +172,7 @@ struct retort_context {
         struct retort_request *asked; /* env and limits, for a restart; with language and version */
         char *cwd;
         bool cwd_pending; /* the first cell is to go there */
+        char *packages;   /* directories, as they were asked for; NULL: none */
         uint64_t idle_ms, lifetime_ms;
         const char *start; /* of its first cell; then "live" */
         char id[RT_MODEL_ID_SIZE];

@@ -11,6 +11,7 @@
 
 /* Directories searched for toolchains, on the host and in the box alike (both see the same /usr). */
 #define RT_LANG_PATH "/usr/local/bin:/usr/bin:/bin"
+enum { RT_LANG_PACKAGES_MAX = 4096 };
 
 struct rt_runtime; /* one runtime.yaml, read-only after loading */
 struct rt_lang_set; /* all of them */
@@ -99,8 +100,9 @@ int rt_lang_warm(const struct rt_runtime *runtime, bool runner, const struct rt_
 
 /* Whether it can keep state from cell to cell: docs/internals/runner-protocol.md. */
 bool rt_runtime_has_runner(const struct rt_runtime *runtime);
-/* Its runner as a step, with the request's env and limits (no other member counts); fork_argv NULL: a fork would not do. */
-int rt_lang_runner(const struct rt_runtime *runtime, const struct retort_request *request, const struct rt_lang_places *places,
+/* Its runner as a step, with the request's env and limits (no other member counts) and directories of packages (between
+ * colons; NULL: none); fork_argv NULL: a fork would not do. */
+int rt_lang_runner(const struct rt_runtime *runtime, const struct retort_request *request, const char *packages, const struct rt_lang_places *places,
                    const struct retort_limits *ceilings, struct rt_arena *arena, struct rt_lang_step *ret_step,
                    struct retort_error *err);
 

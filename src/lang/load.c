@@ -313,6 +313,7 @@ static const struct rt_yaml_key runner_keys[] = {
         { "env", read_node, AT(runner.step.env_node) - AT(runner) },
         { "limits", rt_yaml_read_map, AT(runner.step.limits) - AT(runner), .keys = limit_keys },
         { "warm", rt_yaml_read_map, AT(runner.warm) - AT(runner), .keys = warm_keys },
+        { "packages", rt_yaml_read_text, AT(runner.packages) - AT(runner) },
         { 0 },
 };
 static const struct rt_yaml_key runtime_keys[] = {

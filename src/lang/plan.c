@@ -122,6 +122,36 @@ static int plan_env(const struct rt_filling *filling, const struct rt_step_def *
         return r;
 }
 
+static const char *value_of(const char *const *env, const char *name) {
+        size_t size = strlen(name);
+        for (; *env; env++)
+                if (strncmp(*env, name, size) == 0 && (*env)[size] == '=')
+                        return *env + size + 1;
+        return "";
+}
+
+int rt_plan_packages(const struct rt_filling *filling, const char *variable, const char *packages, struct rt_lang_step *step) {
+        struct rt_texts env = { 0 };
+        int r = 0;
+        for (const char *const *entry = step->env; *entry && r == 0; entry++)
+                r = rt_texts_add(&env, *entry, filling->arena, filling->err);
+        char *all = rt_arena_printf(filling->arena, "%s=", variable);
+        for (const char *at = packages; all && *at; at += strspn(at, ":")) {
+                int size = (int)strcspn(at, ":");
+                const char *colon = all[strlen(all) - 1] == '=' ? "" : ":";
+                all = *at == '/' ? rt_arena_printf(filling->arena, "%s%s%.*s", all, colon, size, at)
+                                 : rt_arena_printf(filling->arena, "%s%s%s/%.*s", all, colon, filling->places->work, size, at);
+                at += size;
+        }
+        const char *own = value_of(step->env, variable);
+        if (all && *own)
+                all = rt_arena_printf(filling->arena, "%s:%s", all, own);
+        r = r < 0 ? r : set_env(filling, &env, all);
+        if (r == 0)
+                step->env = env.at;
+        return r;
+}
+
 /* ---- steps ------------------------------------------------------------------------------------- */
 
 static int plan_argv(const struct rt_filling *filling, const struct rt_step_def *def,

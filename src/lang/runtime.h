@@ -102,6 +102,7 @@ struct rt_runtime {
         struct {
                 struct rt_step_def step;
                 struct rt_warm_def warm;
+                const char *packages; /* the variable that says where it looks for packages besides; NULL: none does */
         } runner;
         const struct rt_diagnostic_def *diagnostics;
         size_t n_diagnostics;

@@ -179,7 +179,12 @@ int rt_lang_warm(const struct rt_runtime *runtime, bool runner, const struct rt_
         return r;
 }
 
-int rt_lang_runner(const struct rt_runtime *runtime, const struct retort_request *request, const struct rt_lang_places *places,
+/* Where an interpreter that has started can still be told. */
+static bool packages_fit(const struct rt_runtime *runtime, const char *packages) {
+        return !packages || !listed(runtime->runner.warm.cold_env, runtime->runner.packages);
+}
+
+int rt_lang_runner(const struct rt_runtime *runtime, const struct retort_request *request, const char *packages, const struct rt_lang_places *places,
                    const struct retort_limits *ceilings, struct rt_arena *arena, struct rt_lang_step *ret_step,
                    struct retort_error *err) {
         const struct rt_warm_def *warm = &runtime->runner.warm;
@@ -188,11 +193,16 @@ int rt_lang_runner(const struct rt_runtime *runtime, const struct retort_request
                                       .entry = "", .main = "", .arena = arena, .err = err };
         if (!rt_runtime_has_runner(runtime))
                 return rt_fail(err, RETORT_E_INPUT, "language: %s has no contexts: its programs run once", runtime->name);
+        if (packages && !runtime->runner.packages)
+                return rt_fail(err, RETORT_E_INPUT, "packages: contexts of %s look for none elsewhere", runtime->name);
+        if (packages && (!*packages || strlen(packages) > RT_LANG_PACKAGES_MAX || packages[strspn(packages, ":")] == 0))
+                return rt_fail(err, RETORT_E_INPUT, "packages: must be directories, with colons between them, of at most %d bytes", RT_LANG_PACKAGES_MAX);
         int r = rt_request_check_env(request, err);
         r = r < 0 ? r : rt_request_limits("limits", &request->limits, &runtime->runner.step.limits, ceilings, &step.limits, err);
         r = r < 0 ? r : rt_lang_detect(runtime, err);
         r = r < 0 ? r : rt_plan_command(&filling, &runtime->runner.step, &step);
-        if (r == 0 && rt_runtime_can_warm(runtime, true) && words_fit(warm, request) &&
+        r = r < 0 || !packages ? r : rt_plan_packages(&filling, runtime->runner.packages, packages, &step);
+        if (r == 0 && rt_runtime_can_warm(runtime, true) && words_fit(warm, request) && packages_fit(runtime, packages) &&
             limits_fit(warm, &step.limits, &runtime->runner.step.limits, ceilings))
                 r = fill_words(&filling, warm->args, warm->n_args, &step);
         if (r == 0)

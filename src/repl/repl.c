@@ -191,7 +191,7 @@ static bool take_line(struct rt_repl *repl, struct rt_editor *editor, struct rt_
 /* ---- opening ---- */
 
 static int open_context(struct rt_repl *repl, struct retort_error *err) {
-        struct retort_context_options options = { .language = repl->language, .cwd = repl->opts->cwd, .env = repl->opts->env.items,
+        struct retort_context_options options = { .language = repl->language, .cwd = repl->opts->cwd, .packages = repl->opts->packages, .env = repl->opts->env.items,
                                                   .n_env = repl->opts->env.n, .idle_ms = A_DAY_MS };
         const struct retort_config config = { .minimum = rt_cli_isolation(repl->opts->isolation ? repl->opts->isolation : "reduced"),
                                               .slots = 1, .no_warm = true, .no_cache = true };

@@ -41,7 +41,7 @@ class File(c.Structure):
 
 
 class Options(c.Structure):
-    _fields_ = [("language", c.c_char_p), ("version", c.c_char_p), ("cwd", c.c_char_p), ("env", c.POINTER(c.c_char_p)), ("n_env", c.c_size_t), ("limits", Limits), ("files", c.POINTER(File)), ("n_files", c.c_size_t), ("idle_ms", c.c_uint64), ("lifetime_ms", c.c_uint64)]
+    _fields_ = [("language", c.c_char_p), ("version", c.c_char_p), ("cwd", c.c_char_p), ("packages", c.c_char_p), ("env", c.POINTER(c.c_char_p)), ("n_env", c.c_size_t), ("limits", Limits), ("files", c.POINTER(File)), ("n_files", c.c_size_t), ("idle_ms", c.c_uint64), ("lifetime_ms", c.c_uint64)]
 
 
 class Cell(c.Structure):

@@ -221,7 +221,7 @@ static void a_runtime_may_be_for_contexts_only(void **state) {
                 assert_int_equal(rt_lang_plan(toy, &request, &places, &no_ceilings, &arena, &plan, &err), RETORT_E_INPUT);
                 assert_string_equal(err.message, "language: toy runs no programs: it keeps state between the cells of a context");
                 assert_int_equal(rt_lang_warm(toy, false, &places, &no_ceilings, &arena, &step, &err), RETORT_E_INPUT);
-                assert_int_equal(rt_lang_runner(toy, &request, &places, &no_ceilings, &arena, &step, &err), 0);
+                assert_int_equal(rt_lang_runner(toy, &request, NULL, &places, &no_ceilings, &arena, &step, &err), 0);
                 assert_string_equal(step.argv[1], "runner.sh");
                 assert_null(rt_lang_free(set));
         }

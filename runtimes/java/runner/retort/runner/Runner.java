@@ -57,9 +57,17 @@ public final class Runner {
         new Runner(session).start();
     }
 
+    /** Directories with the archives that lie in them. */
     private static String classPath() {
         String own = System.getenv("CLASSPATH");
-        return own == null ? "" : own;
+        StringBuilder all = new StringBuilder(own == null ? "" : own);
+        for (String one : all.toString().split(File.pathSeparator)) {
+            File[] jars = one.isEmpty() ? null : new File(one).listFiles(file -> file.getName().endsWith(".jar"));
+            for (int i = 0; jars != null && i < jars.length; i++) {
+                all.append(File.pathSeparator).append(jars[i]);
+            }
+        }
+        return all.toString();
     }
 
     /** The rest is done by threads that no program sees among its own. */
