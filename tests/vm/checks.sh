@@ -192,6 +192,9 @@ pool_nice() {
 check "root: it is less urgent until it has a program, and cannot be so again" pool_nice
 check "root: nothing is left of those that were started ahead" clean
 
+check "root: a context keeps its state, and stands still when it is paused" contexts
+check "root: nothing is left of it, though it stood still" clean
+
 # ---- less ----
 
 minimal() {
