@@ -138,8 +138,10 @@ static int adopt(struct supervisor *s, pid_t pid, int *fds, unsigned n_fds) {
 static int send_signal(const struct supervisor *s, const struct rt_ask *ask) {
         pid_t pid = ask->pid ? ask->pid : s->first;
         for (const struct process *p = s->processes; p < s->processes + MAX_PROCESSES; p++)
-                if (p->pid == pid && pid > 0)
-                        return kill(ask->flags & RT_ASK_GROUP ? -pid : pid, (int)ask->number) < 0 ? errno : 0;
+                if (p->pid == pid && pid > 0) {
+                        bool group = ask->flags & RT_ASK_GROUP && kill(-pid, (int)ask->number) == 0;
+                        return group || kill(pid, (int)ask->number) == 0 ? 0 : errno; /* one that was just born has no group yet */
+                }
         return ESRCH;
 }
 

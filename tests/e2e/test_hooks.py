@@ -198,7 +198,6 @@ def javascript():
     ("setTimeout(() => { throw new Error('a\\u00e9\\ud800\"') }, 1)", "Error", "a\u00e9\ufffd\""),
     ("(async () => { await 1; throw new Error('async') })()", "Error", "async"),
     ("throw new Error('x'.repeat(3e4))", "Error", None),
-    ("new (require('worker_threads').Worker)('throw new Error(\"in worker\")', { eval: true })", "Error", "in worker"),
 ])
 def test_javascript_tells_uncaught_errors(javascript, tmp_path, code, name, value):
     report = javascript.check(tmp_path, code)
@@ -206,6 +205,14 @@ def test_javascript_tells_uncaught_errors(javascript, tmp_path, code, name, valu
     if value is not None:
         assert report["value"] == value
     assert "hook.cjs" not in report["traceback"]
+
+
+def test_an_error_in_a_javascript_worker(javascript, tmp_path):
+    """Where node was when it heard of that is not always the same: what it says begins in one of two ways."""
+    (tmp_path / "main.js").write_text("new (require('worker_threads').Worker)('throw new Error(\"in worker\")', { eval: true })")
+    (code, out, err), report = start_reported([*javascript.hooked, "main.js"], tmp_path, javascript.env)
+    assert (code, out) == (1, "") and "Error: in worker\n    at [worker eval]:1:7\n" in err and "hook.cjs" not in err
+    assert (report["name"], report["value"]) == ("Error", "in worker") and "hook.cjs" not in report["traceback"]
 
 
 def test_javascript_modules_too(javascript, tmp_path):
