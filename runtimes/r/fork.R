@@ -12,8 +12,8 @@ own <- local({
 
 set <- function(names, values) if (length(names)) do.call(Sys.setenv, structure(as.list(values), names = names))
 
-# The environment is the request's, and what R would have added to it.
-set_environment <- function(given) {
+# The environment is the request's, and what R would have added to it. rehearsed: the session's folder is not made.
+set_environment <- function(given, rehearsed = FALSE) {
   ends <- regexpr("=", given, fixed = TRUE)
   names <- substr(given, 1, ends - 1)
   Sys.unsetenv(setdiff(names(Sys.getenv()), names))
@@ -21,7 +21,7 @@ set_environment <- function(given) {
   library_path <- Sys.getenv("LD_LIBRARY_PATH")
   own["PWD"] <- getwd()
   if (nzchar(library_path)) own["LD_LIBRARY_PATH"] <- paste0(own["LD_LIBRARY_PATH"], ":", library_path)
-  own["R_SESSION_TMPDIR"] <- tempdir(check = TRUE)
+  if (!rehearsed) own["R_SESSION_TMPDIR"] <- tempdir(check = TRUE)
   left <- !names(own) %in% names | names(own) %in% c("PWD", "LD_LIBRARY_PATH")
   set(names(own)[left], own[left])
 }
@@ -36,7 +36,8 @@ await <- function(park, go, meanwhile = function() NULL) {
   close(file(park, "rb", raw = TRUE))
   meanwhile()
   from <- file(go, "rb", raw = TRUE)
-  strings <- readBin(from, "character", 65536)
+  strings <- readBin(from, "character", 4096)
+  while (length(more <- readBin(from, "character", 65536))) strings <- c(strings, more)
   close(from)
   count <- as.integer(strings[1])
   supervisor <<- Sys.getenv("RETORT_SUPERVISOR") # of the C library: not there any more if the fork has been divided already
@@ -52,4 +53,16 @@ set_args <- function(args) {
   unlockBinding("commandArgs", baseenv())
   assign("commandArgs", replacement, baseenv())
   lockBinding("commandArgs", baseenv())
+}
+
+# What R would compile when it is called for the second time.
+compile_all <- function(...) {
+  for (space in list(...)) for (name in names(space)) if (is.function(space[[name]])) space[[name]] <- compiler::cmpfun(space[[name]])
+}
+
+# In a fork that has no program yet: what its start will write to is written to.
+rehearse <- function() {
+  now <- Sys.getenv()
+  set_environment(paste0(names(now), "=", now), TRUE)
+  .First.sys()
 }

@@ -3,6 +3,8 @@
 # Tells Retort what ended an R program. R reads this as the user's profile, before the program; it leaves one calling
 # handler for errors behind, which is reached only by an error that no tryCatch() or try() of the program takes, and
 # writes {"name", "value", "traceback"} to descriptor 3. R prints what it always prints.
+#
+# The first and the last expression are each process's own; what stands between them a frozen R has done once for all (warm.R).
 
 Sys.unsetenv("R_PROFILE_USER") # the program's own children have nothing to report
 

@@ -47,18 +47,13 @@ rehearse_once_more <- function() {
   Sys.unsetenv("TZ")
 }
 
-# What R would compile when it is called for the second time.
-compile_all <- function(...) {
-  for (space in list(...)) for (name in names(space)) if (is.function(space[[name]])) space[[name]] <- compiler::cmpfun(space[[name]])
-}
-
 # A function that makes R warm and returns in a fork that is a context's: the program that is to be the box's first process.
 prepare <- function(folder) {
   fork <- new.env(parent = baseenv())
   sys.source(file.path(folder, "fork.R"), fork, keep.source = FALSE)
   function() {
     preload(commandArgs(trailingOnly = TRUE))
-    compile_all(parent.env(environment(rehearse)), fork)
+    fork$compile_all(parent.env(environment(rehearse)), fork)
     rehearse()
     args <- commandArgs()
     fork$set_args(args[seq_len(match("--args", args, nomatch = length(args) + 1) - 1)])

@@ -2,9 +2,9 @@
 #
 # Keeps an R that can be forked: R_PROFILE_USER=warm.R sh start.sh R $RETORT_MAIN. R reads this as the user's profile,
 # when it has opened the program's file and before it reads from it. Here the packages that R attaches, and what programs
-# do with them, are made warm; then the process is parked (opening RETORT_PARK returns in a forked child only). In the
-# child, RETORT_GO tells which program it is, and makes RETORT_MAIN that program's file; then profile.R does what it does
-# in every start, and R itself goes on to read the program.
+# do with them, are made warm, and what profile.R does that is the same in every process is done; then the process is parked (opening
+# RETORT_PARK returns in a forked child only). In the child, RETORT_GO tells which program it is, and makes RETORT_MAIN that program's
+# file; then comes the rest of profile.R, and R itself goes on to read the program.
 local({
   folder <- dirname(Sys.getenv("R_PROFILE_USER"))
   park <- Sys.getenv("RETORT_PARK")
@@ -43,7 +43,11 @@ local({
   })
   utils::read.csv(text = "a,b\n1,2")
 
-  args <- fork$await(park, go) # here the server stands; what returns is a child
+  for (expression in profile[-c(1, length(profile))]) eval(expression, globalenv())
+  late <- lapply(profile[c(1, length(profile))], compiler::compile, globalenv())
+  fork$compile_all(fork)
+
+  args <- fork$await(park, go, fork$rehearse) # here the server stands; what returns is a child
 
   # commandArgs() asks R's own copy, which nothing in R can change.
   old <- commandArgs()
@@ -51,5 +55,6 @@ local({
   first[startsWith(first, "--file=")] <- paste0("--file=", args[1])
   fork$set_args(c(first, args[-1]))
 
-  for (expression in profile) eval(expression, globalenv())
+  eval(late[[1]], globalenv())
+  eval(late[[2]], globalenv())
 })
