@@ -78,6 +78,15 @@ static int settle(const struct rt_jailer *j, pid_t jailer, struct retort_error *
         return 0;
 }
 
+/* It has a link for each slot that it has been forked into. */
+static void allow_descriptors(void) {
+        struct rlimit files;
+        if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+                return;
+        files.rlim_cur = files.rlim_max < 4096 ? files.rlim_max : 4096;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
 /* The descriptors that it is to have, where the library looks for them. */
 static int place(const struct rt_jailer *j, const struct start *s) {
         const int from[] = { s->socket, s->image, j->forkserver };
@@ -108,6 +117,7 @@ static void become_interpreter(struct rt_jailer *j, const struct start *s, pid_t
                 r = settle(j, jailer, &err);
         if (r == 0) {
                 rt_plan_strings(&plan, argv, env);
+                allow_descriptors();
                 if (place(j, s) == 0)
                         (void)execve(argv[0], argv, env);
                 (void)rt_fail_errno(&err, "cannot start %s", argv[0]);

@@ -26,7 +26,7 @@
 #include "pool/zygote.h"
 
 enum {
-        MAX_LINKS = 128,
+        MAX_LINKS = 1280, /* every slot there can be: contexts keep theirs for as long as they live */
         MAX_DESCRIPTORS = 1024,
         HOLD_MS = 5000,
         PROVE_MS = 10000,

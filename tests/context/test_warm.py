@@ -3,6 +3,7 @@
 
 import pytest
 
+import library
 from library import BUILD, Refused
 
 VALUES = {"python": ("import os, random\nx = random.random()", "x, os.getpid()"), "r": ("x <- runif(1)", "x"), "java": ("double x = Math.random();", "x")}
@@ -33,3 +34,18 @@ def test_forks_live_and_differ(engine, opened, language):
         assert context.restart() is True
         assert context.run(code)["start"] == "cold"
     assert len(seen) == 5
+
+
+def test_many_are_forks(runtimes):
+    """Every context keeps its slot, and each slot its link to the frozen interpreter: there must be one for all of them."""
+    engine = library.Engine(runtimes)
+    contexts = []
+    try:
+        engine.warm("python/context", 100000)
+        for _ in range(150):
+            contexts.append(engine.open("python"))
+        assert [context.run("1")["start"] for context in contexts].count("cold") == 0
+    finally:
+        for context in contexts:
+            context.close()
+        engine.close()
