@@ -169,7 +169,7 @@ enum retort_write { RETORT_WRITE_REPLACE, RETORT_WRITE_APPEND, RETORT_WRITE_NEW 
 /* Writes a file, making the folders it is in. mode: permission bits of a new one, 0: 0644. NEW: refused if it is there. */
 RETORT_API int retort_context_write(retort_context *context, const char *path, struct retort_bytes content, enum retort_write how,
                                     unsigned mode, struct retort_error *err);
-/* {"name", "path", "type": file|directory|symlink|other, "size", "mode", "modified": RFC 3339, "target"?}; a symbolic link is told
+/* {"name", "path", "type": file|directory|symlink|other, "size", "mode", "modified": RFC 3339 with microseconds, "target"?}; a symbolic link is told
  * as what it is. To be freed with free(). */
 RETORT_API int retort_context_stat(retort_context *context, const char *path, char **ret_json, struct retort_error *err);
 /* The entries of a folder as an array of these, by name; depth 1: its own, more: of its folders too, at most 10,000 in all. */

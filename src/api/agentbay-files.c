@@ -15,8 +15,7 @@
 
 enum { PATHS_MAX = 1024, EDITS_MAX = 1024, DEPTH_MAX = 1000, LINKS_MAX = 64, CHAR_MAX_BYTES = 4 };
 
-/* In perform: r of a function of the library. What the box's file system says is the tool's answer. */
-static bool worked(struct rt_ab_op *op, int r) {
+bool rt_ab_op_worked(struct rt_ab_op *op, int r) {
         if (r == 0)
                 return true;
         rt_call_failed(&op->call);
@@ -59,12 +58,12 @@ static const char *member(json_t *entry, const char *name) {
 /* ---- folders, moving, removing ---- */
 
 static void perform_create_directory(struct rt_ab_op *op) {
-        if (worked(op, retort_context_make_directory(op->call.context, path_of(op), &op->call.err)))
+        if (rt_ab_op_worked(op, retort_context_make_directory(op->call.context, path_of(op), &op->call.err)))
                 (void)rt_ab_op_add(op, "true");
 }
 
 static void perform_delete(struct rt_ab_op *op) {
-        if (worked(op, retort_context_remove(op->call.context, path_of(op), &op->call.err)))
+        if (rt_ab_op_worked(op, retort_context_remove(op->call.context, path_of(op), &op->call.err)))
                 (void)rt_ab_op_add(op, "true");
 }
 
@@ -76,7 +75,7 @@ static bool prepare_move(struct rt_ab_op *op) {
 static void perform_move(struct rt_ab_op *op) {
         const char *from = json_string_value(json_object_get(op->args, "source"));
         const char *to = json_string_value(json_object_get(op->args, "destination"));
-        if (worked(op, retort_context_move(op->call.context, from, to, &op->call.err)))
+        if (rt_ab_op_worked(op, retort_context_move(op->call.context, from, to, &op->call.err)))
                 (void)rt_ab_op_add(op, "true");
 }
 
@@ -99,7 +98,7 @@ static bool on_nothing(const char *data, size_t size, void *userdata) {
 static void perform_info(struct rt_ab_op *op) {
         const char *path = path_of(op);
         rt_auto_free char *told = NULL;
-        if (!worked(op, retort_context_stat(op->call.context, path, &told, &op->call.err)))
+        if (!rt_ab_op_worked(op, retort_context_stat(op->call.context, path, &told, &op->call.err)))
                 return;
         json_t *entry = json_loads(told, 0, NULL);
         bool folder = is_folder(op, entry, path);
@@ -127,7 +126,7 @@ static void perform_list(struct rt_ab_op *op) {
         size_t i;
         size_t links = 0;
         json_t *entry;
-        if (!worked(op, retort_context_list(op->call.context, path_of(op), 1, &told, &op->call.err)))
+        if (!rt_ab_op_worked(op, retort_context_list(op->call.context, path_of(op), 1, &told, &op->call.err)))
                 return;
         json_t *entries = json_loads(told, 0, NULL);
         json_array_foreach(entries, i, entry) {
@@ -149,7 +148,7 @@ static bool on_part(const char *data, size_t size, void *userdata) {
 static bool read_bytes(struct rt_ab_op *op, const char *path, uint64_t offset, uint64_t most, struct rt_buf *into) {
         uint64_t size = 0;
         *into = RT_BUF(RT_AB_TEXT_MAX / 2);
-        if (!worked(op, retort_context_read(op->call.context, path, offset, most, on_part, into, &size, &op->call.err)))
+        if (!rt_ab_op_worked(op, retort_context_read(op->call.context, path, offset, most, on_part, into, &size, &op->call.err)))
                 return false;
         uint64_t wanted = offset >= size ? 0 : most && most < size - offset ? most : size - offset;
         return into->size >= wanted || rt_ab_op_fail(op, "the file has more than %d bytes: read it in parts (offset, length)", RT_AB_TEXT_MAX / 2);
@@ -268,7 +267,7 @@ static void perform_write(struct rt_ab_op *op) {
                 }
                 bytes = (struct retort_bytes){ data, size };
         }
-        if (worked(op, retort_context_write(op->call.context, path_of(op), bytes, how, 0, &op->call.err)))
+        if (rt_ab_op_worked(op, retort_context_write(op->call.context, path_of(op), bytes, how, 0, &op->call.err)))
                 (void)rt_ab_op_add(op, "true");
 }
 
@@ -318,7 +317,7 @@ static void perform_edit(struct rt_ab_op *op) {
                 return;
         }
         struct retort_bytes bytes = { text.data, text.size };
-        if (worked(op, retort_context_write(op->call.context, path_of(op), bytes, RETORT_WRITE_REPLACE, 0, &op->call.err)))
+        if (rt_ab_op_worked(op, retort_context_write(op->call.context, path_of(op), bytes, RETORT_WRITE_REPLACE, 0, &op->call.err)))
                 (void)rt_ab_op_add(op, "true");
 }
 
@@ -363,7 +362,7 @@ static void perform_search(struct rt_ab_op *op) {
         rt_auto_free char *told = NULL;
         size_t i;
         json_t *entry;
-        if (!worked(op, retort_context_list(op->call.context, path_of(op), DEPTH_MAX, &told, &op->call.err)))
+        if (!rt_ab_op_worked(op, retort_context_list(op->call.context, path_of(op), DEPTH_MAX, &told, &op->call.err)))
                 return;
         json_t *entries = json_loads(told, 0, NULL);
         json_array_foreach(entries, i, entry) {
@@ -378,6 +377,10 @@ static void perform_search(struct rt_ab_op *op) {
                 (void)rt_ab_op_add(op, "No matches found");
 }
 
+static void perform_changes(struct rt_ab_op *op) {
+        rt_ab_perform_changes(op, path_of(op));
+}
+
 #define SERVER "wuying_filesystem"
 #define TEXTS(a) "{\"type\":\"object\",\"properties\":{" a "}}"
 #define TEXT(name) "\"" name "\":{\"type\":\"string\"}"
@@ -390,6 +393,8 @@ const struct rt_ab_tool rt_ab_file_tools[] = {
         { "edit_file", SERVER, "Replaces texts in a file.",
           TEXTS(TEXT("path") ",\"edits\":{\"type\":\"array\",\"items\":" TEXTS(TEXT("oldText") "," TEXT("newText")) "},\"dryRun\":{\"type\":\"boolean\"}"),
           RT_CREW_SHORT, false, prepare_edit, perform_edit },
+        { "get_file_change", SERVER, "What has happened in a folder, and below it, since this was asked last.", TEXTS(TEXT("path")), RT_CREW_SHORT,
+          false, prepare_path, perform_changes },
         { "get_file_info", SERVER, "What is known of a file.", TEXTS(TEXT("path")), RT_CREW_SHORT, false, prepare_path, perform_info },
         { "list_directory", SERVER, "The entries of a folder.", TEXTS(TEXT("path")), RT_CREW_SHORT, false, prepare_path, perform_list },
         { "move_file", SERVER, "Moves or renames.", TEXTS(TEXT("source") "," TEXT("destination")), RT_CREW_SHORT, false, prepare_move, perform_move },

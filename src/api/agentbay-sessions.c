@@ -118,6 +118,7 @@ void rt_ab_session_let_go(struct rt_ab_session *s) {
         free(s->key);
         free(s->image);
         free(s->labels);
+        rt_ab_folders_free(s->folders);
         let_go_table(s->table);
         free(s);
 }

@@ -26,6 +26,7 @@ struct rt_ab_place {
         struct rt_ab_op *waiting; /* until it is open */
 };
 
+struct rt_ab_folder;
 struct rt_ab_session {
         struct rt_ab_session *next;
         struct rt_agentbay *table;
@@ -39,6 +40,7 @@ struct rt_ab_session {
 
         /* under the table's lock */
         char *labels; /* a JSON object */
+        struct rt_ab_folder *folders; /* whose changes are asked for, the last first */
         bool gone;    /* nobody finds it any more */
         struct rt_ab_place places[RT_AB_PLACES];
 };
@@ -81,8 +83,7 @@ struct rt_ab_tool {
         void (*perform)(struct rt_ab_op *op);
 };
 
-/* Zero-initialise. */
-struct rt_ab_op {
+struct rt_ab_op { /* zero-initialise */
         /* the caller's */
         struct rt_service *service;
         const struct rt_config *config;
@@ -122,6 +123,8 @@ bool rt_ab_op_fail(struct rt_ab_op *op, const char *format, ...) __attribute__((
 bool rt_ab_op_add(struct rt_ab_op *op, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A text among the arguments; NULL where there is none and none is needed. False: op says what is wrong. */
 bool rt_ab_op_text(struct rt_ab_op *op, const char *name, bool needed, const char **ret_text);
+/* In perform: r of a function of the library. What the box's file system says is the tool's answer. */
+bool rt_ab_op_worked(struct rt_ab_op *op, int r);
 /* Ends every context of a session, the first one last, on its way out of the table; then calls done. */
 void rt_ab_session_end(struct rt_ab_session *s, struct rt_service *service, void (*done)(void *userdata), void *userdata);
 
@@ -129,10 +132,11 @@ void rt_ab_session_end(struct rt_ab_session *s, struct rt_service *service, void
 
 /* rt_agentbay_result_of, but what a limit ended says so: an interpreter only knows that it was interrupted. */
 int rt_ab_result_of(const struct retort_outcome *outcome, struct rt_arena *arena, struct rt_agentbay_result *ret_result, struct retort_error *err);
-/* NULL: there is none of this name. */
-const struct rt_ab_tool *rt_ab_tool_find(const char *name);
+const struct rt_ab_tool *rt_ab_tool_find(const char *name); /* NULL: there is none of this name */
 extern const struct rt_ab_tool rt_ab_code_tools[]; /* agentbay-code.c; ended by a NULL name */
 extern const struct rt_ab_tool rt_ab_file_tools[]; /* agentbay-files.c; the same */
+void rt_ab_perform_changes(struct rt_ab_op *op, const char *path); /* agentbay-watch.c */
+void rt_ab_folders_free(struct rt_ab_folder *folders);             /* the same */
 /* {name, description, inputSchema, server, tool} of each, as JSON text; to be freed. */
 char *rt_ab_tools_json(void);
 

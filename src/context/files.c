@@ -145,18 +145,19 @@ static const char *type_of(uint32_t mode) {
 }
 
 static json_t *describe(const struct rt_entry *entry, const char *path) {
-        char when[40], mode[8];
+        char when[40], whole[64], mode[8];
         struct tm tm = { 0 };
         time_t seconds = (time_t)(entry->modified_ns / 1000000000);
         size_t name = entry->path_size;
         while (name > 0 && path[name - 1] != '/')
                 name--;
         (void)gmtime_r(&seconds, &tm);
-        (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+        (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
+        (void)snprintf(whole, sizeof whole, "%s.%06uZ", when, (unsigned)(entry->modified_ns % 1000000000 / 1000));
         (void)snprintf(mode, sizeof mode, "%04o", entry->mode & 07777);
         json_t *made = json_pack("{s:o, s:o, s:s, s:I, s:s, s:s}", "name", clean_text(path + name, entry->path_size - name), "path",
                                  clean_text(path, entry->path_size), "type", type_of(entry->mode), "size", (json_int_t)(entry->size & INT64_MAX),
-                                 "mode", mode, "modified", when);
+                                 "mode", mode, "modified", whole);
         if (made && S_ISLNK(entry->mode))
                 (void)json_object_set_new(made, "target", clean_text(path + entry->path_size, entry->target_size));
         return made;

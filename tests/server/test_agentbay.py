@@ -221,7 +221,7 @@ def test_what_is_not_there(bay, session):
                  {"command": "true", "timeout_ms": "x"}, {"command": "a\0b"}):
         assert session.link("shell", args)[0], args
     names = {t["name"] for t in json.loads(control(bay, "ListMcpTools", ImageId="code_latest")["Data"])}
-    assert names == {"run_code", "shell", "create_directory", "delete_file", "edit_file", "get_file_info", "list_directory", "move_file",
+    assert names == {"run_code", "shell", "create_directory", "delete_file", "edit_file", "get_file_change", "get_file_info", "list_directory", "move_file",
                      "read_file", "read_multiple_files", "search_files", "write_file"}
 
 
@@ -473,6 +473,32 @@ def test_many_files_and_search(session):
     assert find(pattern="test_*") == {"/tmp/s/test_a.py", "/tmp/s/sub/test_b.py"}
     assert find(pattern="*", excludePatterns="test_*,sub") == {"/tmp/s/other.txt"}
     assert find(pattern="none*") == {"No matches found"}
+
+
+def test_changes_of_a_folder(session):
+    def changes(path="/tmp/w"):
+        events = json.loads(session.good("get_file_change", path=path))
+        return {(e["eventType"], e["path"], e["pathType"]) for e in events}
+
+    assert session.link("get_file_change", {"path": "/tmp/w"})[0]
+    session.good("write_file", path="/tmp/w/old", content="1")
+    assert changes() == set()  # from here on
+    assert changes() == set()
+    session.good("write_file", path="/tmp/w/new", content="1")
+    session.good("write_file", path="/tmp/w/old", content="2")  # as long as before, within the second
+    session.good("create_directory", path="/tmp/w/sub")
+    assert changes() == {("create", "/tmp/w/new", "file"), ("modify", "/tmp/w/old", "file"), ("create", "/tmp/w/sub", "directory")}
+    assert changes() == set()
+    session.run("import os; os.remove('/tmp/w/old'); open('/tmp/w/sub/x', 'w').close(); os.remove('/tmp/w/new'); os.mkdir('/tmp/w/new')")
+    assert changes() == {("delete", "/tmp/w/old", "file"), ("create", "/tmp/w/sub/x", "file"), ("delete", "/tmp/w/new", "file"),
+                         ("create", "/tmp/w/new", "directory")}
+    for i in range(40):  # each folder has a memory of its own; there are not many
+        session.good("create_directory", path=f"/tmp/w{i}")
+        assert changes(f"/tmp/w{i}") == set()
+    session.good("write_file", path="/tmp/w39/y", content="1")
+    session.good("write_file", path="/tmp/w30/y", content="1")
+    assert changes("/tmp/w39/") == set() and changes("/tmp/w39") == {("create", "/tmp/w39/y", "file")}
+    assert changes("/tmp/w30") == {("create", "/tmp/w30/y", "file")} and changes("/tmp/w1") == set()
 
 
 def test_files_and_code_share_them(session):
