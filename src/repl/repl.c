@@ -28,7 +28,7 @@ static void say(struct rt_repl *repl, const char *text) {
         (void)rt_out_write(repl->cli->out, text, strlen(text));
 }
 
-static void complain(struct rt_repl *repl, const struct retort_error *err) {
+void rt_repl_complain(struct rt_repl *repl, const struct retort_error *err) {
         repl->failed = true;
         (void)rt_cli_complain(repl->cli, "%s", err->message);
 }
@@ -55,7 +55,7 @@ static void run_cell(struct rt_repl *repl, const char *code, size_t size) {
         int r = retort_context_run(repl->context, &cell, rt_repl_event, repl, &outcome, &err);
         let_interrupts_go(&before);
         if (r < 0) {
-                complain(repl, &err);
+                rt_repl_complain(repl, &err);
                 return;
         }
         eventfd_t interrupted = 0;
@@ -70,21 +70,9 @@ static void run_cell(struct rt_repl *repl, const char *code, size_t size) {
         }
 }
 
-/* ---- words for the prompt ---- */
-
-static void restart(struct rt_repl *repl, const char *rest) {
-        bool kept = false;
-        struct retort_error err = { 0 };
-        (void)rest;
-        if (retort_context_restart(repl->context, &kept, &err) < 0)
-                complain(repl, &err);
-        else
-                say(repl, kept ? "a new interpreter; files are still there\n" : "a new interpreter in a new box\n");
-}
-
-static void shell(struct rt_repl *repl, const char *rest) {
+void rt_repl_command(struct rt_repl *repl, const char *text) {
         rt_auto_close int cancel = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        const struct retort_command command = { .shell = rest, .cancel_fd = cancel };
+        const struct retort_command command = { .shell = text, .cancel_fd = cancel };
         struct retort_outcome *outcome = NULL;
         struct retort_error err = { 0 };
         struct sigaction before;
@@ -92,61 +80,27 @@ static void shell(struct rt_repl *repl, const char *rest) {
         int r = retort_context_command(repl->context, &command, rt_repl_event, repl, &outcome, &err);
         let_interrupts_go(&before);
         if (r < 0) {
-                complain(repl, &err);
+                rt_repl_complain(repl, &err);
                 return;
         }
         rt_repl_outcome(repl, outcome);
         retort_outcome_free(outcome);
 }
 
-static void tell_info(struct rt_repl *repl, const char *rest) {
+/* ---- who cells go to ---- */
+
+void rt_repl_use(struct rt_repl *repl, unsigned at) {
+        repl->at = at;
+        repl->context = repl->places[at].context;
+        (void)snprintf(repl->language, sizeof repl->language, "%s", repl->places[at].language);
+}
+
+void rt_repl_add(struct rt_repl *repl, retort_context *context) {
         struct retort_context_info info;
-        rt_auto_buf struct rt_buf text = RT_BUF(4096);
-        (void)rest;
-        retort_context_info(repl->context, &info);
-        (void)rt_buf_printf(&text, "%s %s, %s, %llu cells, context %s\n", info.language, info.version, retort_context_state_name(info.state),
-                            (unsigned long long)info.execution_count, info.id);
-        (void)rt_out_flush(repl->cli->out, &text);
-}
-
-static void help(struct rt_repl *repl, const char *rest);
-
-static const struct word {
-        const char *name, *help;
-        void (*run)(struct rt_repl *repl, const char *rest); /* NULL: the end */
-} words[] = {
-        { ":help", "these words", help },
-        { ":restart", "a new interpreter; files stay", restart },
-        { ":sh COMMAND", "run a command in the box, beside the interpreter", shell },
-        { ":info", "what this context is", tell_info },
-        { ":quit", "end (so does Ctrl-D)", NULL },
-};
-
-static void help(struct rt_repl *repl, const char *rest) {
-        rt_auto_buf struct rt_buf text = RT_BUF(4096);
-        (void)rest;
-        for (size_t i = 0; i < RT_LEN(words); i++)
-                (void)rt_buf_printf(&text, "  %-14s%s\n", words[i].name, words[i].help);
-        (void)rt_out_flush(repl->cli->out, &text);
-}
-
-/* Whether the line was a word of the prompt's. *ret_end: it ends. */
-static bool do_word(struct rt_repl *repl, const char *line, bool *ret_end) {
-        size_t size = strcspn(line, " ");
-        if (line[0] != ':' || size < 2)
-                return false;
-        for (size_t i = 0; i < RT_LEN(words); i++) {
-                if (strncmp(words[i].name, line, size) != 0 || strcspn(words[i].name, " ") != size)
-                        continue;
-                *ret_end = !words[i].run;
-                if (words[i].run)
-                        words[i].run(repl, line + size + strspn(line + size, " "));
-                return true;
-        }
-        if (strcmp(repl->language, "bash") == 0) /* ":" is a command of its */
-                return false;
-        (void)rt_cli_complain(repl->cli, "no such word: %.*s; :help lists them", (int)size, line);
-        return true;
+        retort_context_info(context, &info);
+        repl->places[repl->n_places].context = context;
+        (void)snprintf(repl->places[repl->n_places].language, sizeof repl->places[0].language, "%.39s", info.language);
+        rt_repl_use(repl, repl->n_places++);
 }
 
 /* ---- the loop ---- */
@@ -172,7 +126,7 @@ static bool take_line(struct rt_repl *repl, struct rt_editor *editor, struct rt_
                 forget(cell);
                 return true;
         }
-        if (line && cell->size == 0 && do_word(repl, line, &end)) {
+        if (line && cell->size == 0 && rt_repl_word(repl, line, &end)) {
                 rt_editor_remember(editor, line);
                 return !end;
         }
@@ -203,7 +157,11 @@ static int open_context(struct rt_repl *repl, struct retort_error *err) {
         if (r == 0 && !options.limits.cpu_ms)
                 options.limits.cpu_ms = A_DAY_MS;
         r = r < 0 ? r : retort_engine_open(&repl->engine, &config, err);
-        return r < 0 ? r : retort_context_open(repl->engine, &options, &repl->context, err);
+        retort_context *context = NULL;
+        r = r < 0 ? r : retort_context_open(repl->engine, &options, &context, err);
+        if (r == 0)
+                rt_repl_add(repl, context);
+        return r;
 }
 
 static enum rt_images images_of(const struct rt_repl *repl) {
@@ -219,7 +177,6 @@ static void greet(struct rt_repl *repl) {
         struct retort_context_info info;
         rt_auto_buf struct rt_buf text = RT_BUF(512);
         retort_context_info(repl->context, &info);
-        (void)snprintf(repl->language, sizeof repl->language, "%.39s", info.language);
         (void)rt_buf_printf(&text, "%s %s in a box. :help lists what the prompt knows, Ctrl-D ends.\n", info.language, info.version);
         if (repl->terminal)
                 (void)rt_out_flush(repl->cli->out, &text);
@@ -244,7 +201,8 @@ int rt_repl_main(struct rt_cli *cli, void *target, const struct rt_words *operan
         if (r == 0 && repl.terminal)
                 say(&repl, "\n");
         rt_editor_close(editor);
-        retort_context_close(repl.context);
+        while (repl.n_places > 0)
+                retort_context_close(repl.places[--repl.n_places].context);
         retort_engine_close(repl.engine);
         if (r < 0)
                 return rt_cli_complain(cli, "%s", err.message);

@@ -8,11 +8,18 @@
 #include "cli/repl.h"
 #include "retort-context.h"
 
+enum { RT_REPL_PLACES = 16 };
+
 struct rt_repl {
         struct rt_cli *cli;
         const struct rt_repl_opts *opts;
         retort_engine *engine;
-        retort_context *context;
+        struct rt_repl_place {
+                retort_context *context;
+                char language[40];
+        } places[RT_REPL_PLACES]; /* in one box */
+        unsigned n_places, at;
+        retort_context *context; /* of them, the current one */
         char language[40];
         bool terminal; /* both stdin and stdout are one */
         bool failed;   /* some cell did */
@@ -20,6 +27,17 @@ struct rt_repl {
         unsigned n_saved;
         enum rt_images { RT_IMAGES_SAVE, RT_IMAGES_NONE, RT_IMAGES_KITTY, RT_IMAGES_ITERM, RT_IMAGES_SIXEL } images;
 };
+
+/* repl/repl.c */
+void rt_repl_complain(struct rt_repl *repl, const struct retort_error *err);
+/* A context more, which is the current one from now on; there must be room. */
+void rt_repl_add(struct rt_repl *repl, retort_context *context);
+void rt_repl_use(struct rt_repl *repl, unsigned at);
+/* Runs a command in the box and shows what it says. */
+void rt_repl_command(struct rt_repl *repl, const char *text);
+
+/* repl/words.c: whether the line was a word of the prompt's. *ret_end: it ends. */
+bool rt_repl_word(struct rt_repl *repl, const char *line, bool *ret_end);
 
 /* repl/edit.c: lines, with history and completion where there is a terminal. */
 struct rt_editor;

@@ -94,6 +94,46 @@ def test_words_of_the_prompt(environment):
     assert not done.stdout.endswith("1\n")
 
 
+def test_several_contexts_in_one_box(environment):
+    done = repl(environment, "x = 1\n:fork\nx = 2\nit = x\n:use 1\nit = x\n:open toy\nit = 'x' in globals()\n:contexts\n:close\n:close\n:close\n:use 2\nit = x\n", "toy")
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if "context" not in line] == ["2", "1", "False", "1"]
+    assert sum(line.startswith("* 3 toy") for line in lines) == 1 and sum(line.startswith("  1 toy") for line in lines) == 1
+    assert done.stderr.count("the only one") == 1 and done.stderr.count("contexts 1 to 1") == 1 and done.returncode == 1
+    many = repl(environment, ":fork\n" * 16 + ":contexts\n", "toy")
+    assert many.stderr.count("which is the most") == 1 and "\n* 16 toy" in many.stdout
+
+
+def test_files_of_the_box(environment, tmp_path):
+    (tmp_path / "mine").write_bytes(b"\0\xff binary")
+    done = repl(environment, """:put mine
+:put mine deep/er
+:put none
+import os; it = open('mine', 'rb').read(), open('deep/er', 'rb').read(); open('e\\x1b[31m', 'w').close()
+:ls
+:ls deep
+:mv mine moved
+:get moved
+:get moved
+:get none
+:rm deep
+:rm deep
+:ls
+:get
+""", "toy")
+    lines = done.stdout.splitlines()
+    assert lines[0] == str((b"\0\xff binary",) * 2)
+    assert [line.split()[1] for line in lines[1:]] == ["deep/", "e?[31m", "mine", "er", "e?[31m", "moved"]
+    assert (tmp_path / "moved").read_bytes() == b"\0\xff binary" and not (tmp_path / "none").exists()
+    assert len(done.stderr.splitlines()) == 5 and "moved: File exists" in done.stderr and "a path is missing" in done.stderr
+
+
+def test_a_box_that_stands_still(environment):
+    done = repl(environment, ":pause\n:info\nit = 1\n:resume\nit = 2\n:resume\n", "toy")
+    assert "paused, 0 cells" in done.stdout and done.stdout.endswith("2\n")
+    assert done.stderr.count("is paused") == 1 and done.stderr.count("not paused") == 1
+
+
 def test_images_are_saved_and_named(environment, tmp_path):
     (tmp_path / "retort-1.png").write_text("mine")
     done = repl(environment, "show(**{'image/png': 'aGFsbG8='})\nshow(**{'image/svg+xml': '<svg/>'})\nshow(**{'text/html': '<b>'})\n", "toy")
