@@ -47,6 +47,13 @@ static uint64_t seconds(uint64_t s) {
         return s * 1000000000u;
 }
 
+static bool closing(struct retort_engine *engine) {
+        (void)pthread_mutex_lock(&engine->lock);
+        bool closing = engine->closing;
+        (void)pthread_mutex_unlock(&engine->lock);
+        return closing;
+}
+
 static int start_one(struct freezing *f, struct rt_frozen **ret_frozen, struct retort_error *err) {
         rt_auto_arena struct rt_arena arena = { 0 };
         const struct rt_lang_places places = { "/work", "/tmp", "/retort" };
@@ -57,7 +64,7 @@ static int start_one(struct freezing *f, struct rt_frozen **ret_frozen, struct r
                 r = rt_frozen_start(f->engine->jail, step.argv, step.env, &frozen, err);
         for (unsigned waited = 0; r == 0; waited += LOOK_MS) {
                 r = rt_frozen_await(frozen, LOOK_MS, err);
-                if (r != RETORT_E_TIMEOUT || waited >= START_MS || f->engine->closing)
+                if (r != RETORT_E_TIMEOUT || waited >= START_MS || closing(f->engine))
                         break;
                 r = 0;
         }
