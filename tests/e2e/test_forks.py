@@ -160,7 +160,7 @@ JAVASCRIPT = {
     "cluster": "const c = require('cluster'); if (c.isPrimary) c.fork().on('exit', (n) => console.log('worker', n)); else process.exit(7)",
     "worker": "const { Worker, isMainThread, parentPort, workerData } = require('worker_threads'); if (isMainThread) { const w = new Worker(__filename, { workerData: 7 }); w.on('message', (m) => console.log(m)); w.on('exit', (c) => console.log(c)) } else parentPort.postMessage(6 * workerData)",
     "workers": "const { Worker, isMainThread, parentPort } = require('worker_threads'); if (isMainThread) { let n = 0; for (let i = 0; i < 4; i++) new Worker(__filename).on('message', (m) => { n += m; if (n === 4000) console.log(n) }) } else { const a = []; for (let i = 0; i < 1000; i++) a.push({ i }); parentPort.postMessage(a.length) }",
-    "error in a worker": "new (require('worker_threads').Worker)('throw new Error(\"in worker\")', { eval: true })",
+    "error in a worker": "new (require('worker_threads').Worker)('throw new Error(\"in worker\")', { eval: true }).on('error', (e) => { throw e })",
     "shared memory": "const a = new Int32Array(new SharedArrayBuffer(4)); console.log(Atomics.wait(a, 0, 0, 20))",
     "garbage": "let a; for (let k = 0; k < 40; k++) { a = []; for (let i = 0; i < 50000; i++) a.push({ i, s: 'x' + i }) } console.log(a.length)",
     "buffers": "let n = 0; for (let i = 0; i < 100; i++) n += Buffer.alloc(1 << 20, 1).length; console.log(n, new Float64Array(1e6).reduce((a, b) => a + b), Buffer.allocUnsafe(100).length)",
