@@ -9,12 +9,13 @@
 #include "api/agentbay.h"
 #include "base/util.h"
 
-enum { FOLDERS_MAX = 16, DEPTH_MAX = 1000 };
+enum { FOLDERS_MAX = 16, DEPTH_MAX = 1000, ENTRY_BYTES = 400, SESSION_BYTES = 8 << 20 };
 
 struct rt_ab_folder {
         struct rt_ab_folder *next; /* the one that was asked for before it */
         char *path;
         json_t *seen; /* {path below: {"type", "size", "modified"}} */
+        size_t bytes; /* that it takes, about */
 };
 
 void rt_ab_folders_free(struct rt_ab_folder *folders) {
@@ -26,30 +27,47 @@ void rt_ab_folders_free(struct rt_ab_folder *folders) {
         }
 }
 
+static size_t bytes_of(json_t *seen) {
+        size_t bytes = 0;
+        const char *path;
+        json_t *entry;
+        json_object_foreach(seen, path, entry)
+                bytes += strlen(path) + ENTRY_BYTES;
+        return bytes;
+}
+
+/* Under the lock: those that are too many, or too large together; the oldest go. */
+static struct rt_ab_folder *take_surplus(struct rt_ab_session *s) {
+        size_t n = 0, bytes = 0;
+        struct rt_ab_folder **at = &s->folders;
+        while (*at && ++n <= FOLDERS_MAX && (bytes += (*at)->bytes) <= SESSION_BYTES)
+                at = &(*at)->next;
+        return rt_take(*at);
+}
+
 /* Takes what was seen there (NULL: nothing yet), and leaves what is seen now (taken). */
 static json_t *exchange(struct rt_ab_session *s, const char *path, json_t *now) {
-        struct rt_ab_folder *new = calloc(1, sizeof *new), *dropped = NULL;
+        struct rt_ab_folder *new = calloc(1, sizeof *new);
         char *copy = strdup(path);
-        unsigned n = 0;
+        size_t bytes = bytes_of(now);
         (void)pthread_mutex_lock(&s->table->lock);
         struct rt_ab_folder **at = &s->folders;
-        while (*at && strcmp((*at)->path, path) != 0 && ++n < FOLDERS_MAX)
+        while (*at && strcmp((*at)->path, path) != 0)
                 at = &(*at)->next;
         struct rt_ab_folder *old = *at;
-        if (old && strcmp(old->path, path) != 0) /* as many as are remembered: the oldest is not */
-                dropped = rt_take(*at);
-        else if (old)
+        if (old)
                 *at = old->next;
         if (new && copy) {
-                *new = (struct rt_ab_folder){ s->folders, rt_take(copy), rt_take(now) };
+                *new = (struct rt_ab_folder){ s->folders, rt_take(copy), rt_take(now), bytes };
                 s->folders = rt_take(new);
         }
+        struct rt_ab_folder *surplus = take_surplus(s);
         (void)pthread_mutex_unlock(&s->table->lock);
-        rt_ab_folders_free(dropped);
+        rt_ab_folders_free(surplus);
         json_decref(now);
         free(copy);
         free(new);
-        if (!old || old == dropped)
+        if (!old)
                 return NULL;
         json_t *seen = rt_take(old->seen);
         old->next = NULL;
@@ -116,6 +134,11 @@ void rt_ab_perform_changes(struct rt_ab_op *op, const char *path) {
         if (!rt_ab_op_worked(op, retort_context_list(op->call.context, path, DEPTH_MAX, &told, &op->call.err)))
                 return;
         json_t *now = by_path(json_loads(told, 0, NULL));
+        if (bytes_of(now) > SESSION_BYTES) {
+                (void)rt_ab_op_fail(op, "%s: holds too much to be compared", path);
+                json_decref(now);
+                return;
+        }
         json_t *before = exchange(op->session, path, json_incref(now));
         json_t *events = before ? compare(before, now, path) : json_array();
         rt_auto_free char *text = json_dumps(events, JSON_COMPACT);

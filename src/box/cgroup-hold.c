@@ -10,11 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/err.h"
 #include "base/fd.h"
 #include "base/util.h"
 #include "box/cgroup.h"
 
-enum { HOLD_MS = 2000, MEMBERS_BYTES = 1 << 16 };
+enum { HOLD_MS = 5000, MEMBERS_BYTES = 1 << 20, PATIENCE = 8 };
 
 static bool says(int fd, const char *word) {
         char text[256];
@@ -46,54 +47,68 @@ static int hold_v2(const struct rt_cgroup *cgroup, bool hold, uint64_t until_ns)
 }
 
 /* Read anew: the kernel would repeat what it said to who has it open already. One number a line, with a line end before it. */
-static bool read_members(int group, char *ret) {
-        rt_auto_close int fd = openat(group, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : read(fd, ret + 1, MEMBERS_BYTES - 2);
-        ret[0] = '\n';
-        ret[n > 0 ? n + 1 : 1] = 0;
-        return n >= 0;
+static int read_members(int group, char **ret) {
+        rt_auto_free char *text = NULL;
+        if (rt_read_file_at(group, "cgroup.procs", MEMBERS_BYTES, &text, NULL, NULL) < 0 || asprintf(ret, "\n%s", text) < 0)
+                return -1;
+        return 0;
 }
 
-/* Brings who is in the box's group into the freezer's. Whether there was anybody to bring: children are born where their
- * parents are, so that nobody is left outside once there is not. */
-static bool gather(const struct rt_cgroup *cgroup, char *members, char *inside) {
-        bool any = false;
+static bool is_in(const char *list, const char *pid) {
+        char line[32];
+        (void)snprintf(line, sizeof line, "\n%.29s\n", pid);
+        return strstr(list, line);
+}
+
+/* Brings who is in the box's group into the freezer's, but the box's first process, which is ours. 1: somebody was outside, and
+ * others may have been born of them; 0: nobody was: children are born where their parents are; -1 with errno. */
+static int gather(const struct rt_cgroup *cgroup, pid_t first, uint64_t until_ns) {
+        rt_auto_free char *members = NULL;
+        rt_auto_free char *inside = NULL;
         char *save = NULL;
-        if (!read_members(cgroup->freezer, inside) || !read_members(cgroup->members, members))
-                return false;
+        int any = 0;
+        if (read_members(cgroup->freezer, &inside) < 0 || read_members(cgroup->members, &members) < 0)
+                return -1;
         for (char *pid = strtok_r(members, "\n", &save); pid; pid = strtok_r(NULL, "\n", &save)) {
-                char line[32];
-                (void)snprintf(line, sizeof line, "\n%.29s\n", pid);
-                if (!strstr(inside, line)) /* what cannot be moved is the box's first process, or gone */
-                        any |= write(cgroup->freezer_door, pid, strlen(pid)) > 0;
+                if (strtol(pid, NULL, 10) == first || is_in(inside, pid))
+                        continue;
+                any = 1;
+                if (write(cgroup->freezer_door, pid, strlen(pid)) < 0 && errno != ESRCH) {
+                        errno = errno == EACCES ? ENOSYS : errno; /* a kernel that asks who writes, not who has opened it */
+                        return -1;
+                }
+                if (rt_now_ns() > until_ns) {
+                        errno = ETIMEDOUT;
+                        return -1;
+                }
         }
         return any;
 }
 
-static int hold_v1(const struct rt_cgroup *cgroup, bool hold, uint64_t until_ns) {
+static int hold_v1(const struct rt_cgroup *cgroup, bool hold, pid_t first, uint64_t until_ns) {
         if (cgroup->freezer_state < 0) {
                 errno = ENOSYS;
                 return -1;
         }
         if (!hold)
                 return pwrite(cgroup->freezer_state, "THAWED", 6, 0) == 6 ? 0 : -1;
-        rt_auto_free char *lists = malloc(2 * MEMBERS_BYTES);
-        if (!lists || pwrite(cgroup->freezer_state, "FROZEN", 6, 0) != 6)
+        if (pwrite(cgroup->freezer_state, "FROZEN", 6, 0) != 6)
                 return -1;
-        while (gather(cgroup, lists, lists + MEMBERS_BYTES))
-                if (rt_now_ns() > until_ns) {
-                        errno = ETIMEDOUT;
+        for (int any = 1, tries = 0; any; tries++) {
+                if (tries == PATIENCE && rt_cgroup_stop_forks(cgroup) < 0) /* who is born faster than it can be brought in */
                         return -1;
-                }
+                if ((any = gather(cgroup, first, until_ns)) < 0)
+                        return -1;
+        }
         return await_word(cgroup->freezer_state, "FROZEN", until_ns);
 }
 
-int rt_cgroup_hold(const struct rt_cgroup *cgroup, bool hold) {
+int rt_cgroup_hold(const struct rt_cgroup *cgroup, bool hold, pid_t first) {
         uint64_t until_ns = rt_now_ns() + HOLD_MS * 1000000ull;
-        int r = cgroup->version == 2 ? hold_v2(cgroup, hold, until_ns) : hold_v1(cgroup, hold, until_ns);
-        if (r < 0 && hold && errno != ENOSYS) {
+        int r = cgroup->version == 2 ? hold_v2(cgroup, hold, until_ns) : hold_v1(cgroup, hold, first, until_ns);
+        if (r < 0 && hold) {
                 int why = errno;
-                (void)rt_cgroup_hold(cgroup, false);
+                (void)(cgroup->version == 2 ? hold_v2(cgroup, false, until_ns) : hold_v1(cgroup, false, first, until_ns));
                 errno = why;
         }
         return r;

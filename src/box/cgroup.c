@@ -423,6 +423,10 @@ int rt_cgroup_limit(const struct rt_cgroup *cgroup, const struct retort_limits *
         return 0;
 }
 
+int rt_cgroup_stop_forks(const struct rt_cgroup *cgroup) {
+        return cgroup->have[RT_CG_PIDS] ? write_number(cgroup, PIDS_MAX, 0) : 0;
+}
+
 void rt_cgroup_read(const struct rt_cgroup *cgroup, bool split, struct rt_meter *ret_meter) {
         uint64_t peak = read_number(cgroup, PIDS_PEAK);
         *ret_meter = (struct rt_meter){

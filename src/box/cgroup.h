@@ -75,9 +75,12 @@ int rt_cgroup_join(const struct rt_cgroup *cgroup);
 int rt_cgroup_doors(const struct rt_cgroup *cgroup, int ret_files[RT_CG_CONTROLLERS]);
 int rt_cgroup_limit(const struct rt_cgroup *cgroup, const struct retort_limits *limits, struct retort_error *err);
 
-/* Holds every process of the box where it stands, or lets them go on. Held ones of version 1 do not even die. 0, or -1 with
- * errno: ENOSYS where nothing can do that, ETIMEDOUT; then they go on. Blocks for two seconds at most. */
-int rt_cgroup_hold(const struct rt_cgroup *cgroup, bool hold);
+/* Holds every process of the box where it stands, or lets them go on. Held ones of version 1 do not even die; in that version
+ * the box's first process, which is ours, is left out, and who forks without end may be refused to: the limit of processes is
+ * to be set anew after it. 0, or -1 with errno: ENOSYS where nothing can do that, ETIMEDOUT; then they go on. Blocks for five seconds at most. */
+int rt_cgroup_hold(const struct rt_cgroup *cgroup, bool hold, pid_t first);
+/* Nobody in the box can fork any more, until it is limited anew. */
+int rt_cgroup_stop_forks(const struct rt_cgroup *cgroup);
 
 /* What the counters say now; what there is no counter for stays 0. */
 struct rt_meter {

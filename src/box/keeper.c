@@ -202,19 +202,23 @@ static int try_limits(struct rt_keeper *k, struct retort_error *err) {
 /* The only variables at file level: a signal handler is given nothing. */
 static volatile sig_atomic_t engine_socket = -1;
 static volatile sig_atomic_t freezer_state = -1; /* where our death ends the box, but not what is held */
+static volatile sig_atomic_t jailer_pid;
 
 static void on_last_word(int number) {
         (void)number;
         if (freezer_state >= 0) {
+                if (getppid() == jailer_pid)
+                        return; /* it was somebody else's word: the engine's end is ours */
                 (void)!pwrite(freezer_state, "THAWED", 6, 0);
                 _exit(1);
         }
         (void)shutdown(engine_socket, SHUT_RDWR); /* what reads it next ends the box, and the keeper */
 }
 
-int rt_keeper_outlive_jailer(const struct rt_keeper *k) {
+int rt_keeper_outlive_jailer(const struct rt_keeper *k, pid_t jailer) {
         struct sigaction action = { .sa_handler = on_last_word };
         engine_socket = k->engine;
+        jailer_pid = jailer;
         freezer_state = rt_keeper_has(k, RT_BOX_PID_NS) ? k->cgroup.freezer_state : -1;
         return sigaction(SIGTERM, &action, NULL);
 }

@@ -81,7 +81,7 @@ static inline bool rt_keeper_has(const struct rt_keeper *k, enum rt_mechanism m)
 }
 
 /* From now on SIGTERM ends the keeper with the box: in order, or at once where a process namespace does the rest. */
-int rt_keeper_outlive_jailer(const struct rt_keeper *k);
+int rt_keeper_outlive_jailer(const struct rt_keeper *k, pid_t jailer);
 
 /* Serves the engine until it goes away. Never returns. */
 void rt_keeper_main(struct rt_keeper *k) __attribute__((noreturn));

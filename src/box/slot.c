@@ -84,7 +84,7 @@ static void keep_shares_small(void) {
 
 static int settle(const struct rt_jailer *j, struct rt_keeper *k, pid_t jailer, struct retort_error *err) {
         bool last_word = !has(j, RT_BOX_PID_NS) || k->cgroup.freezer_state >= 0;
-        if (last_word && rt_keeper_outlive_jailer(k) < 0)
+        if (last_word && rt_keeper_outlive_jailer(k, jailer) < 0)
                 return rt_fail_errno(err, "cannot take a signal");
         if (has(j, RT_BOX_USER_NS) && k->can_setuid &&
             (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
@@ -103,7 +103,7 @@ static int settle(const struct rt_jailer *j, struct rt_keeper *k, pid_t jailer, 
 /* What the jailer had open is not the keeper's business. */
 static void forget_jailer(struct rt_jailer *j) {
         (void)close(RT_JAILER_SOCKET);
-        for (int c = 0; c < RT_CG_CONTROLLERS; c++) {
+        for (int c = 0; c < RT_CG_HIERARCHIES; c++) {
                 j->cgroups.dirs[c] = rt_close(j->cgroups.dirs[c]);
                 j->cgroups.parents[c] = rt_close(j->cgroups.parents[c]);
         }

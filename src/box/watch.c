@@ -203,10 +203,15 @@ static int on_meter(struct rt_keeper *k, const struct rt_wire_message *asked) {
 
 static int on_hold(struct rt_keeper *k, bool hold) {
         struct rt_wire_message told = { .op = RT_HELD };
-        if (rt_cgroup_hold(&k->cgroup, hold) < 0)
+        if (rt_cgroup_hold(&k->cgroup, hold, k->init) < 0)
                 told.bits = (uint32_t)errno;
         else
                 k->held = hold;
+        struct rt_meter now = { 0 }; /* forks that were refused meanwhile were not too many */
+        rt_cgroup_read(&k->cgroup, false, &now);
+        k->before.refused_forks = now.refused_forks;
+        if (rt_cgroup_limit(&k->cgroup, &k->limits, NULL) < 0)
+                return RT_END_LOST;
         return rt_wire_send(k->engine, &told, NULL, 0) == 0 ? GOING_ON : RT_END_KILLED;
 }
 
@@ -283,7 +288,7 @@ void rt_keeper_watch(struct rt_keeper *k) {
         k->report.filter_kills = k->listener < 0;
         int end = wait_for_end(k, &exited);
         if (k->held) /* whatever becomes of them */
-                (void)rt_cgroup_hold(&k->cgroup, false);
+                (void)rt_cgroup_hold(&k->cgroup, false, k->init);
         k->held = false;
         if (k->ahead)
                 exited.user_ns = exited.system_ns = 0; /* counted from its own start on; the group's were noted when it went */

@@ -167,18 +167,20 @@ static int freeze(struct rt_context_box *box, bool still, struct retort_error *e
         return r;
 }
 
-int rt_context_box_freeze(struct rt_context_box *box, bool still, struct retort_error *err) {
-        (void)pthread_mutex_lock(&box->asking);
-        (void)pthread_mutex_lock(&box->lock);
-        int r = still || box->frozen ? freeze(box, still, err) : RETORT_E_ISOLATION;
-        (void)pthread_mutex_unlock(&box->lock);
-        (void)pthread_mutex_unlock(&box->asking);
-        if (r != RETORT_E_ISOLATION)
-                return r;
-        return rt_context_box_ask(box, (struct rt_ask){ .op = RT_ASK_HOLD, .number = still }, NULL, NULL, NULL, 0, NULL, NULL, err);
-}
 
 /* ---- the supervisor ---- */
+
+/* A handler that the caller has for some signal is no reason to give up. */
+static bool is_readable(int fd, int ms) {
+        struct pollfd wait = { .fd = fd, .events = POLLIN };
+        uint64_t until = rt_now_ns() + (uint64_t)ms * NS_PER_MS;
+        for (;;) {
+                uint64_t now = rt_now_ns();
+                int r = poll(&wait, 1, now < until ? (int)((until - now) / NS_PER_MS) + 1 : 0);
+                if (r >= 0 || errno != EINTR)
+                        return r == 1;
+        }
+}
 
 /* 1: answered; 0: not in time; -1: it is gone. */
 static int exchange(int control, struct iovec *parts, size_t n_parts, const int *fds, unsigned n_fds, struct rt_answer *ret_answer,
@@ -193,10 +195,9 @@ static int exchange(int control, struct iovec *parts, size_t n_parts, const int 
                 message.msg_control = &rights;
                 message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
         }
-        if (sendmsg(control, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        if (sendmsg(control, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) /* which waits for nothing, and so is not interrupted */
                 return errno == EAGAIN ? 0 : -1;
-        struct pollfd wait = { .fd = control, .events = POLLIN };
-        if (poll(&wait, 1, RT_CONTEXT_ANSWER_MS) != 1)
+        if (!is_readable(control, RT_CONTEXT_ANSWER_MS))
                 return 0;
         struct iovec part = { ret_answer, sizeof *ret_answer };
         message = (struct msghdr){ .msg_iov = &part, .msg_iovlen = 1, .msg_control = &rights, .msg_controllen = sizeof rights };
@@ -214,7 +215,8 @@ static int exchange(int control, struct iovec *parts, size_t n_parts, const int 
         return n == sizeof *ret_answer ? 1 : -1;
 }
 
-int rt_context_box_ask(struct rt_context_box *box, struct rt_ask ask, const char *text, const char *other, const int *fds,
+/* Whose turn it is to ask. */
+static int ask_now(struct rt_context_box *box, struct rt_ask ask, const char *text, const char *other, const int *fds,
                        unsigned n_fds, struct rt_answer *ret_answer, int *ret_fd, struct retort_error *err) {
         struct rt_answer answer = { 0 };
         struct iovec parts[] = { { &ask, sizeof ask },
@@ -223,7 +225,6 @@ int rt_context_box_ask(struct rt_context_box *box, struct rt_ask ask, const char
         ask.n_texts = (text != NULL) + (other != NULL);
         if (ret_fd)
                 *ret_fd = -1;
-        (void)pthread_mutex_lock(&box->asking);
         (void)pthread_mutex_lock(&box->lock);
         bool frozen = box->frozen && !box->ended; /* for the moment that it takes to answer all of it goes on */
         if (frozen)
@@ -232,14 +233,13 @@ int rt_context_box_ask(struct rt_context_box *box, struct rt_ask ask, const char
         (void)pthread_mutex_unlock(&box->lock);
         int got = ended ? -1 : exchange(box->control, parts, RT_LEN(parts), fds, n_fds, &answer, ret_fd);
         (void)pthread_mutex_lock(&box->lock);
-        if (frozen && !box->ended)
-                (void)freeze(box, true, NULL);
+        if (frozen && !box->ended && freeze(box, true, NULL) < 0 && !box->ended)
+                finish(box); /* it is not to go on unseen */
         if (got <= 0 && !box->ended) { /* it is nothing without its supervisor */
                 if (got == 0 || !read_end(box, 0))
                         finish(box);
         }
         (void)pthread_mutex_unlock(&box->lock);
-        (void)pthread_mutex_unlock(&box->asking);
         if (got <= 0)
                 return rt_fail(err, RETORT_E_CLOSED, "the context's box has ended");
         if (answer.error) {
@@ -253,6 +253,60 @@ int rt_context_box_ask(struct rt_context_box *box, struct rt_ask ask, const char
         if (ret_answer)
                 *ret_answer = answer;
         return 0;
+}
+
+int rt_context_box_ask(struct rt_context_box *box, struct rt_ask ask, const char *text, const char *other, const int *fds,
+                       unsigned n_fds, struct rt_answer *ret_answer, int *ret_fd, struct retort_error *err) {
+        (void)pthread_mutex_lock(&box->asking);
+        int r = ask_now(box, ask, text, other, fds, n_fds, ret_answer, ret_fd, err);
+        int kept = errno;
+        (void)pthread_mutex_unlock(&box->asking);
+        errno = kept;
+        return r;
+}
+
+/* ---- standing still ---- */
+
+/* With the lock held: from here on nothing begins. */
+static int may_pause(struct rt_context_box *box, bool still, struct retort_error *err) {
+        if (box->ended)
+                return rt_fail(err, RETORT_E_CLOSED, "the context's box has ended");
+        if (box->paused == still)
+                return rt_fail(err, RETORT_E_INPUT, "the context is %spaused", still ? "already " : "not ");
+        if (still && box->spans)
+                return rt_fail(err, RETORT_E_INPUT, "a cell or command runs in the context's box");
+        if (still && box->n_starting > 0)
+                return rt_fail(err, RETORT_E_INPUT, "an interpreter starts in the context's box");
+        box->paused = still;
+        return 0;
+}
+
+int rt_context_box_pause(struct rt_context_box *box, bool still, struct retort_error *err) {
+        struct rt_ask ask = { .op = RT_ASK_HOLD, .number = still };
+        (void)pthread_mutex_lock(&box->asking); /* one after the other */
+        (void)pthread_mutex_lock(&box->lock);
+        int r = may_pause(box, still, err);
+        bool tried = r == 0;
+        if (tried)
+                r = still || box->frozen ? freeze(box, still, err) : RETORT_E_ISOLATION;
+        (void)pthread_mutex_unlock(&box->lock);
+        if (r == RETORT_E_ISOLATION)
+                r = ask_now(box, ask, NULL, NULL, NULL, 0, NULL, NULL, err);
+        (void)pthread_mutex_lock(&box->lock);
+        if (tried && r < 0)
+                box->paused = !still;
+        (void)pthread_mutex_unlock(&box->lock);
+        (void)pthread_mutex_unlock(&box->asking);
+        return r;
+}
+
+int rt_context_box_starting(struct rt_context_box *box, bool begins, struct retort_error *err) {
+        (void)pthread_mutex_lock(&box->lock);
+        bool refused = begins && box->paused;
+        if (!refused)
+                box->n_starting += begins ? 1 : -1u;
+        (void)pthread_mutex_unlock(&box->lock);
+        return refused ? rt_fail(err, RETORT_E_INPUT, "the context is paused") : 0;
 }
 
 int rt_context_box_path(const struct rt_context_box *box, const char *path, char ret[RT_ASK_MAX_PATH], struct retort_error *err) {

@@ -97,6 +97,7 @@ static int spawn_runner(struct retort_context *context, struct retort_error *err
         r = r < 0 ? r : rt_runner_open(&context->runner, theirs, err);
         if (r < 0)
                 return r;
+        context->runner.pid = -1; /* 0 is the box's first */
         rt_auto_close int plan = rt_plan_write(step.argv, step.env, NULL, 0, err);
         rt_auto_close int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
         const int fds[] = { plan, null, theirs[0], theirs[1], theirs[3], theirs[2] };
@@ -279,8 +280,11 @@ int retort_context_open_beside(retort_context *first, const struct retort_contex
                 inherit(context, first);
                 r = share_box(box, err);
                 context->box = r == 0 ? box : NULL;
-                if (r == 0)
+                r = r < 0 ? r : rt_context_box_starting(box, true, err);
+                if (r == 0) {
                         r = spawn_runner(context, err);
+                        (void)rt_context_box_starting(box, false, NULL);
+                }
                 if (r < 0)
                         give_up(context);
         }

@@ -78,14 +78,18 @@ int retort_context_restart(retort_context *context, bool *ret_files_kept, struct
         int r = rt_context_enter_dead(context, rt_now_ns() + RT_CONTEXT_START_MS * (uint64_t)NS_PER_MS, err);
         if (r < 0)
                 return r;
-        (void)pthread_mutex_lock(&context->box->lock);
-        bool paused = context->box->paused && !context->box->ended;
-        (void)pthread_mutex_unlock(&context->box->lock);
-        if (paused) {
+        struct rt_context_box *box = rt_context_box_hold(context->box);
+        bool gone = rt_context_box_gone(box, 0);
+        r = gone ? 0 : rt_context_box_starting(box, true, err);
+        if (r < 0) {
+                rt_context_box_drop(box);
                 rt_context_leave(context);
-                return rt_fail(err, RETORT_E_INPUT, "the context is paused");
+                return r;
         }
         r = rt_context_respawn(context, ret_files_kept, err);
+        if (!gone)
+                (void)rt_context_box_starting(box, false, NULL);
+        rt_context_box_drop(box);
         (void)pthread_mutex_lock(&context->lock);
         context->dead = r < 0;
         if (r < 0)
@@ -109,24 +113,9 @@ static int pause_or_resume(retort_context *context, bool stop, struct retort_err
         int r = rt_context_use(context, &box, err);
         if (r < 0)
                 return r;
-        (void)pthread_mutex_lock(&box->lock);
-        if (box->paused == stop)
-                r = rt_fail(err, RETORT_E_INPUT, "the context is %spaused", stop ? "already " : "not ");
-        else if (stop && box->spans)
-                r = rt_fail(err, RETORT_E_INPUT, "a cell or command runs in the context's box");
-        else
-                box->paused = stop; /* nothing begins from here on */
-        (void)pthread_mutex_unlock(&box->lock);
-        if (r == 0) {
-                r = rt_context_box_freeze(box, stop, err);
-                if (r < 0) {
-                        (void)pthread_mutex_lock(&box->lock);
-                        box->paused = !stop;
-                        (void)pthread_mutex_unlock(&box->lock);
-                } else {
-                        rt_context_box_touch(box);
-                }
-        }
+        r = rt_context_box_pause(box, stop, err);
+        if (r == 0)
+                rt_context_box_touch(box);
         rt_context_unuse(context, box);
         return r;
 }

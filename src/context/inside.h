@@ -52,6 +52,7 @@ struct rt_context_box {
         unsigned n_contexts; /* it lives as long as one of them */
         unsigned n_holders;  /* and its memory as long as one of these */
         unsigned n_watches;
+        unsigned n_starting; /* interpreters that are not ready yet */
         struct rt_span *spans; /* what goes on */
         bool paused;
         bool frozen; /* paused, its supervisor too */
@@ -77,8 +78,11 @@ void rt_context_box_drop(struct rt_context_box *box);
  * words for the answer's errno, which is in errno too; RETORT_E_CLOSED when the box has ended. */
 int rt_context_box_ask(struct rt_context_box *box, struct rt_ask ask, const char *text, const char *other, const int *fds,
                        unsigned n_fds, struct rt_answer *ret_answer, int *ret_fd, struct retort_error *err);
-/* Every process of the box stands still, or goes on. Where no control group can do that its supervisor stops the others. */
-int rt_context_box_freeze(struct rt_context_box *box, bool still, struct retort_error *err);
+/* Every process of the box stands still, or goes on. Where no control group can do that its supervisor stops the others. RETORT_E_INPUT:
+ * it does already, or something runs or starts in it. */
+int rt_context_box_pause(struct rt_context_box *box, bool still, struct retort_error *err);
+/* An interpreter begins to start, or has; RETORT_E_INPUT: the box is paused. */
+int rt_context_box_starting(struct rt_context_box *box, bool begins, struct retort_error *err);
 /* Something begins and ends: usage is counted into the span, and the box's own limits follow. 0, or RETORT_E_CLOSED. */
 int rt_context_box_begin(struct rt_context_box *box, struct rt_span *span, struct retort_error *err);
 void rt_context_box_end(struct rt_context_box *box, struct rt_span *span);

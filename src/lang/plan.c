@@ -136,9 +136,9 @@ int rt_plan_packages(const struct rt_filling *filling, const char *variable, con
         for (const char *const *entry = step->env; *entry && r == 0; entry++)
                 r = rt_texts_add(&env, *entry, filling->arena, filling->err);
         char *all = rt_arena_printf(filling->arena, "%s=", variable);
-        for (const char *at = packages; all && *at; at += strspn(at, ":")) {
+        const char *colon = "";
+        for (const char *at = packages + strspn(packages, ":"); all && *at; at += strspn(at, ":"), colon = ":") {
                 int size = (int)strcspn(at, ":");
-                const char *colon = all[strlen(all) - 1] == '=' ? "" : ":";
                 all = *at == '/' ? rt_arena_printf(filling->arena, "%s%s%.*s", all, colon, size, at)
                                  : rt_arena_printf(filling->arena, "%s%s%s/%.*s", all, colon, filling->places->work, size, at);
                 at += size;

@@ -37,9 +37,11 @@ static void worked(struct rt_repl *repl, int r, const struct retort_error *err) 
 
 /* Names are a guest's: they must not speak to the terminal. */
 static const char *clean(char *name) {
-        for (char *p = name; p && *p; p++)
-                if ((unsigned char)*p < ' ' || *p == 127)
+        for (unsigned char *p = (unsigned char *)name; p && *p; p++)
+                if (*p < ' ' || *p == 127)
                         *p = '?';
+                else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) /* C1 in UTF-8 */
+                        p[0] = p[1] = '?';
         return name ? name : "";
 }
 

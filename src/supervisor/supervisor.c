@@ -140,7 +140,9 @@ static int send_signal(const struct supervisor *s, const struct rt_ask *ask) {
         for (const struct process *p = s->processes; p < s->processes + MAX_PROCESSES; p++)
                 if (p->pid == pid && pid > 0) {
                         bool group = ask->flags & RT_ASK_GROUP && kill(-pid, (int)ask->number) == 0;
-                        return group || kill(pid, (int)ask->number) == 0 ? 0 : errno; /* one that was just born has no group yet */
+                        /* one that was just born has no group yet, and one may have left it */
+                        bool alone = (!group || ask->number == SIGKILL) && kill(pid, (int)ask->number) == 0;
+                        return group || alone ? 0 : errno;
                 }
         return ESRCH;
 }

@@ -315,6 +315,72 @@ def test_what_forks_without_end_stands_still(engine, opened):
     assert processes_of(marker) == {}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="control groups are the host's")
+def test_a_chain_of_processes_stands_still(engine, opened):
+    """Each forks the next and ends: whoever is found has gone before anything can be done to it."""
+    context = opened(engine.open("toy"))
+    marker = "marked-" + os.urandom(6).hex()
+    code = "import os\nwhile True:\n if os.fork(): os._exit(0)"
+    context.run(f"import subprocess; child = subprocess.Popen(['python3', '-S', '-c', {code!r}, {marker!r}])")
+    wait_for(lambda: processes_of(marker))
+    for _ in range(5):
+        try:
+            context.pause()
+        except Refused:  # it could not be caught: then it is not said that it was
+            assert context.info()["state"] == "idle"
+            continue
+        before = processes_of(marker)
+        time.sleep(0.3)
+        assert processes_of(marker) == before
+        context.resume()
+    assert main(context.run("it = 1")) == "1"
+
+
+def switches_of(marker):
+    found = {}
+    for pid in processes_of(marker):
+        try:
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        except OSError:
+            continue
+        found[pid] = [line for line in lines if "ctxt_switches" in line]
+    return found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="control groups are the host's")
+def test_more_processes_than_a_page_of_numbers_stand_still(engine, opened):
+    context = opened(engine.open("toy", limits={"processes": 2000, "memory_bytes": 1 << 30}))
+    marker = "marked-" + os.urandom(6).hex()
+    code = "import os, time\nfor _ in range(700):\n if os.fork() == 0:\n  while True: time.sleep(0.1)\ntime.sleep(1000)"
+    context.run(f"import subprocess; child = subprocess.Popen(['python3', '-S', '-c', {code!r}, {marker!r}])")
+    wait_for(lambda: len(processes_of(marker)) > 700)
+    context.pause()
+    before = switches_of(marker)
+    time.sleep(0.5)
+    assert len(before) > 700 and switches_of(marker) == before
+    context.resume()
+    time.sleep(0.5)
+    assert switches_of(marker) != before
+
+
+def test_pauses_and_resumes_at_once(toy):
+    def often(call):
+        for _ in range(60):
+            try:
+                call()
+            except Refused:
+                pass
+
+    ends = [in_background(often, call) for call in (toy.pause, toy.resume, toy.pause, toy.resume)]
+    for end in ends:
+        end()
+    try:
+        toy.resume()
+    except Refused:
+        pass
+    assert main(toy.run("it = 5", wall_ms=5000)) == "5"
+
+
 HOLDER = """import sys, time
 sys.path.insert(0, sys.argv[1])
 import library
