@@ -52,7 +52,7 @@ def main():
         by_process[process] += us
     print(f"\n## Where the time goes\n\n- date: {datetime.datetime.utcnow():%F %H:%M} UTC\n- machine: {os.cpu_count()} CPUs, Linux {os.uname().release}\n")
     print(f"CPU time of a {language} run, forks of it and the recycling of its box with it, in us: {runs} runs on one thread, all processes of the")
-    print(f"machine sampled 4000 times a second. Together {sum(by_process.values()):.0f} us.\n")
+    print(f"machine sampled 4000 times a second, the start of the interpreter that is frozen among it. Together {sum(by_process.values()):.0f} us.\n")
     print("| process | us | what for | us |\n|:--------|-------:|:----------------------|-------:|")
     for process, total in by_process.most_common():
         if total < LEAST_US:
